@@ -1,0 +1,275 @@
+// Package config turns router.hcl into a typed Config.
+//
+// It is the only package that knows HCL: every other gets these types, and
+// every mistake in a file becomes a [Diagnostics] with file, line and remedy.
+package config
+
+import (
+	"time"
+
+	"github.com/smart-ai-router/smartrouter/sdk"
+)
+
+// Config is one whole configuration, with every default filled in and every
+// reference resolved.
+type Config struct {
+	// Path is the file it was read from.
+	Path    string
+	Server  Server
+	Admin   Admin
+	Log     Log
+	Plugins []*Plugin // those in use, first-party ones included, by address
+	// Store is the cache plugin where leases, bans and response ids are kept.
+	Store *Plugin
+	// Channels in file order. One with several keys is one channel per key.
+	Channels  []*Channel
+	Models    []*Model
+	Pipelines []*Pipeline
+	// Routes in file order: the first that matches takes a request.
+	Routes []*Route
+	Keys   []*Key
+	// Hash changes with anything that matters, secrets included, which it
+	// does not reveal.
+	Hash string
+}
+
+// Server is what clients talk to.
+type Server struct {
+	Address string
+	// MaxBody is the longest request body, in bytes.
+	MaxBody int64
+	// MaxHeader is the longest request head, in bytes.
+	MaxHeader int64
+	// Origins are the web origins that may use the API from a browser.
+	Origins []string
+	// Hosts are the host names, besides loopback, that a request without an
+	// API key may be addressed to.
+	Hosts []string
+	// AllowAnonymous lets an address that is not loopback go without keys.
+	AllowAnonymous bool
+	// Region is that of callers who do not say theirs.
+	Region string
+	// HeaderTimeout bounds the reading of a request's head, BodyTimeout that
+	// of its body, IdleTimeout a connection between requests.
+	HeaderTimeout time.Duration
+	BodyTimeout   time.Duration
+	IdleTimeout   time.Duration
+	// WriteTimeout bounds each write to a client, not the whole answer.
+	WriteTimeout time.Duration
+	// KeepAlive is how often a silent stream gets a comment.
+	KeepAlive time.Duration
+	// DrainTimeout bounds how long requests may go on after SIGTERM.
+	DrainTimeout time.Duration
+}
+
+// Admin is the operator's listener.
+type Admin struct {
+	// Address; empty: none.
+	Address string
+}
+
+// Log is what the router writes about itself.
+type Log struct {
+	Level string // trace, debug, info, warn, error
+	JSON  bool
+}
+
+// Key is one caller's API key. Either Secret or Digest is set.
+type Key struct {
+	Name   string
+	Secret Secret
+	// Digest is the hex HMAC-SHA256 that `smartrouter key` prints.
+	Digest string
+}
+
+// Secret is a string that never prints.
+type Secret string
+
+func (Secret) String() string   { return "***" }
+func (Secret) GoString() string { return "***" }
+
+// MarshalText keeps a secret out of every encoder.
+func (Secret) MarshalText() ([]byte, error) { return []byte("***"), nil }
+
+// Reveal is the secret itself.
+func (s Secret) Reveal() string { return string(s) }
+
+// Plugin is one plugin process and its configuration.
+type Plugin struct {
+	Kind sdk.Kind
+	Name string
+	// Builtin is the first-party plugin's name within its kind; empty where
+	// Command is set.
+	Builtin string
+	// Command runs a third party's plugin, with its program first, found
+	// relative to the file's folder.
+	Command []string
+	// SHA256 of the command's program, in hex; empty: not checked.
+	SHA256 string
+	// Env is the whole environment of a third party's plugin.
+	Env map[string]string
+	// Grants of what its manifest needs.
+	Grants []string
+	// StartTimeout bounds the start up to Configure's answer.
+	StartTimeout time.Duration
+	// UpstreamRate is how many upstream requests a second it may make.
+	UpstreamRate float64
+
+	source // where it stands, and its config block
+}
+
+// Address is how the file refers to it: plugin.selector.smart.
+func (p *Plugin) Address() string { return "plugin." + string(p.Kind) + "." + p.Name }
+
+// Provider is a service and how it is spoken to.
+type Provider struct {
+	Name string
+	// BaseURL has no slash at its end; empty where the adapter knows it.
+	BaseURL string
+	Adapter *Plugin
+	// NeedsKey: a channel without a key is off.
+	NeedsKey bool
+	// PublicModels: the list of models is answered without a key, so it says
+	// nothing about one.
+	PublicModels bool
+	// NoModels: the provider has no list of models.
+	NoModels bool
+	Settings map[string]string
+}
+
+// Channel is one account at a provider.
+type Channel struct {
+	Name     string
+	Provider *Provider
+	// BaseURL is the channel's own or the provider's.
+	BaseURL string
+	Secret  Secret
+	// Off says why the channel takes no requests, such as "OPENAI_API_KEY is
+	// not set"; empty: it is on.
+	Off string
+	// Models that clients may ask for; nil: those that the provider lists.
+	Models []string
+	// Aliases: a name that clients use -> the provider's name.
+	Aliases     map[string]string
+	Tags        []string
+	Region      string
+	Priority    int // lower goes first
+	Weight      float64
+	Prices      []Price
+	MaxInFlight int // 0: no limit
+	Settings    map[string]string
+	Timeouts    Timeouts
+	Pool        Pool
+}
+
+// Price is what a channel charges for a model, in US dollars per million tokens.
+type Price struct {
+	// Model, or "*" for all others.
+	Model         string
+	Input, Output float64
+}
+
+// Timeouts of the way to an upstream.
+type Timeouts struct {
+	// Connect covers name lookup, TCP and TLS.
+	Connect time.Duration
+	// Write bounds each write of the request.
+	Write time.Duration
+	// Read bounds a whole answer that is not a stream.
+	Read time.Duration
+	// Pool bounds the wait for a free connection.
+	Pool time.Duration
+	// FirstToken runs from the request's end to the first content.
+	FirstToken time.Duration
+	// Idle bounds the silence between two events of a stream.
+	Idle time.Duration
+}
+
+// Pool of connections to one origin.
+type Pool struct {
+	MaxConnections int
+	MaxIdle        int
+	IdleTimeout    time.Duration
+	HTTP2          bool
+}
+
+// Model is a name of our own.
+type Model struct {
+	Name string
+	// Any are the names that may answer it, besides itself.
+	Any []string
+	// Fallbacks are asked in order when all of those failed.
+	Fallbacks []string
+}
+
+// Pipeline is the steps of a route, in file order.
+type Pipeline struct {
+	Name  string
+	Steps []*Step
+}
+
+// OnError says what goes on when a step's plugin gives no answer.
+type OnError string
+
+// What a step may do on error.
+const (
+	OnErrorStale  OnError = "stale"  // use the last lease, else skip
+	OnErrorSkip   OnError = "skip"   // go on as if the step were not there
+	OnErrorReject OnError = "reject" // answer 503
+)
+
+// Step runs one plugin.
+type Step struct {
+	Name string
+	// Kind decides what the step does. The adapter's is the call step.
+	Kind sdk.Kind
+	// Plugin is nil for the call step, where each channel's provider names it.
+	Plugin  *Plugin
+	Timeout time.Duration
+	OnError OnError
+	// Fresh and Stale are the lease of answers that name none.
+	Fresh, Stale time.Duration
+
+	// Headers that a selector may read.
+	Headers []string
+	// TTL of cached answers; 0: none is cached.
+	TTL time.Duration
+	// MaxAnswer is the longest answer that is cached, in bytes.
+	MaxAnswer int64
+	// Top is how many targets are pre-checked at the same time.
+	Top int
+	// Interval, KeyInterval and ModelsInterval are how long health, key
+	// validity and model lists hold before they are probed again.
+	Interval, KeyInterval, ModelsInterval time.Duration
+	// AtOnce is how many channels are probed at the same time.
+	AtOnce int
+
+	// Call is set on the call step.
+	Call Call
+}
+
+// Call is how targets are tried.
+type Call struct {
+	// MaxAttempts over all targets of a request.
+	MaxAttempts int
+	// Patience is the longest Retry-After that is waited out before a
+	// fallback model.
+	Patience time.Duration
+	// HoldHeaders is how long a stream's headers wait for the first content.
+	HoldHeaders time.Duration
+	// WholeAnswer is the longest JSON answer, in bytes, that is read fully
+	// before its headers go out.
+	WholeAnswer int64
+	// ErrorBody is how much of an error's body is read, in bytes.
+	ErrorBody int64
+}
+
+// Route says which requests a pipeline takes.
+type Route struct {
+	Name string
+	// Paths that match; a "*" at the end matches the rest.
+	Paths []string
+	// Models that match; "*" matches within a name.
+	Models   []string
+	Pipeline *Pipeline
+}
