@@ -73,7 +73,8 @@ type Manifest struct {
 	// Of: selector, prechecker, prober, cache, adapter.
 	Kinds []string `protobuf:"bytes,4,rep,name=kinds,proto3" json:"kinds,omitempty"`
 	// The facts that the answers depend on: they alone are sent, and they are
-	// the key of the lease. See the fact names in facts.proto.
+	// the key of the lease. Of: model, endpoint, stream, size, tokens, tools,
+	// images, json, key, region, prefix, now, and header:<name> in lower case.
 	Reads []string `protobuf:"bytes,5,rep,name=reads,proto3" json:"reads,omitempty"`
 	// The plugin only computes: its handlers never block, so the host may have
 	// them run one after the other.
@@ -280,7 +281,10 @@ type ConfigureRequest struct {
 	// A folder of the plugin's own, which outlives the process.
 	DataDir string `protobuf:"bytes,3,opt,name=data_dir,json=dataDir,proto3" json:"data_dir,omitempty"`
 	// What the HCL grants of the manifest's needs.
-	Grants        []string `protobuf:"bytes,4,rep,name=grants,proto3" json:"grants,omitempty"`
+	Grants []string `protobuf:"bytes,4,rep,name=grants,proto3" json:"grants,omitempty"`
+	// Only say what is wrong with the config: start nothing, open nothing. The
+	// process is stopped after the answer.
+	CheckOnly     bool `protobuf:"varint,5,opt,name=check_only,json=checkOnly,proto3" json:"check_only,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -341,6 +345,13 @@ func (x *ConfigureRequest) GetGrants() []string {
 		return x.Grants
 	}
 	return nil
+}
+
+func (x *ConfigureRequest) GetCheckOnly() bool {
+	if x != nil {
+		return x.CheckOnly
+	}
+	return false
 }
 
 type ConfigureResponse struct {
@@ -605,13 +616,15 @@ const file_sdk_proto_plugin_proto_rawDesc = "" +
 	"\brequired\x18\x03 \x01(\bR\brequired\x12\x10\n" +
 	"\x03doc\x18\x04 \x01(\tR\x03doc\x12!\n" +
 	"\fdefault_json\x18\x05 \x01(\tR\vdefaultJson\x124\n" +
-	"\x06fields\x18\x06 \x03(\v2\x1c.smartrouter.plugin.v1.FieldR\x06fields\"\x8f\x01\n" +
+	"\x06fields\x18\x06 \x03(\v2\x1c.smartrouter.plugin.v1.FieldR\x06fields\"\xae\x01\n" +
 	"\x10ConfigureRequest\x12\x1f\n" +
 	"\vconfig_json\x18\x01 \x01(\fR\n" +
 	"configJson\x12'\n" +
 	"\x0fupstream_socket\x18\x02 \x01(\tR\x0eupstreamSocket\x12\x19\n" +
 	"\bdata_dir\x18\x03 \x01(\tR\adataDir\x12\x16\n" +
-	"\x06grants\x18\x04 \x03(\tR\x06grants\"O\n" +
+	"\x06grants\x18\x04 \x03(\tR\x06grants\x12\x1d\n" +
+	"\n" +
+	"check_only\x18\x05 \x01(\bR\tcheckOnly\"O\n" +
 	"\x11ConfigureResponse\x12:\n" +
 	"\x06errors\x18\x01 \x03(\v2\".smartrouter.plugin.v1.ConfigErrorR\x06errors\";\n" +
 	"\vConfigError\x12\x12\n" +

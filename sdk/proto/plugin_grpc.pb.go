@@ -38,7 +38,8 @@ type PluginClient interface {
 	// Describe answers what the plugin is. It is called before Configure and
 	// must not depend on it.
 	Describe(ctx context.Context, in *DescribeRequest, opts ...grpc.CallOption) (*Manifest, error)
-	// Configure hands over the decoded config block, once per process.
+	// Configure hands over the decoded config block, once per process. After
+	// an answer with errors it may be called again.
 	Configure(ctx context.Context, in *ConfigureRequest, opts ...grpc.CallOption) (*ConfigureResponse, error)
 }
 
@@ -79,7 +80,8 @@ type PluginServer interface {
 	// Describe answers what the plugin is. It is called before Configure and
 	// must not depend on it.
 	Describe(context.Context, *DescribeRequest) (*Manifest, error)
-	// Configure hands over the decoded config block, once per process.
+	// Configure hands over the decoded config block, once per process. After
+	// an answer with errors it may be called again.
 	Configure(context.Context, *ConfigureRequest) (*ConfigureResponse, error)
 	mustEmbedUnimplementedPluginServer()
 }
