@@ -1,0 +1,345 @@
+package board
+
+import (
+	"hash/fnv"
+	"io"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/smart-ai-router/smartrouter/core/config"
+	"github.com/smart-ai-router/smartrouter/sdk"
+)
+
+// Board holds the present view. Its methods may be called by many goroutines.
+type Board struct {
+	now   func() time.Time
+	terms Terms
+	view  atomic.Pointer[View]
+	keeper keeper
+
+	mu  sync.Mutex
+	cfg *config.Config
+}
+
+// New is a board that knows nothing yet. A nil clock is time.Now.
+func New(now func() time.Time) *Board {
+	if now == nil {
+		now = time.Now
+	}
+	b := &Board{now: now, terms: DefaultTerms}
+	b.keeper.init()
+	b.view.Store(&View{})
+	return b
+}
+
+// View is the present view.
+func (b *Board) View() *View { return b.view.Load() }
+
+// Apply takes a configuration. Channels whose name, provider and credential
+// stay keep what is known of them.
+func (b *Board) Apply(cfg *config.Config) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.cfg = cfg
+	b.rebuild()
+}
+
+// rebuild makes the view anew from the configuration and the listed models.
+func (b *Board) rebuild() {
+	old := b.view.Load()
+	channels := make(map[string]*Channel, len(old.Channels))
+	for _, c := range old.Channels {
+		channels[c.Config.Name] = c
+	}
+	targets := make(map[place]*Target, len(old.Targets))
+	for _, t := range old.Targets {
+		targets[place{t.Channel.Config.Name, t.Model}] = t
+	}
+
+	v := &View{blocks: make(map[string]block, len(b.cfg.Models))}
+	for _, m := range b.cfg.Models {
+		v.blocks[m.Name] = block{m.Any, m.Fallbacks}
+	}
+	for _, cc := range b.cfg.Channels {
+		c := &Channel{Config: cc, Info: info(cc)}
+		was := channels[cc.Name]
+		same := was != nil && sameAccount(was.Config, cc)
+		if same {
+			c.channelLive = was.channelLive
+		} else {
+			c.channelLive = &channelLive{}
+			c.health.Store(&Health{})
+		}
+		v.Channels = append(v.Channels, c)
+		if cc.Off != "" {
+			continue
+		}
+		for _, m := range c.models() {
+			t := &Target{
+				Ref: uint32(len(v.Targets)), Channel: c, Model: m.name, Upstream: m.upstream,
+				Seed: hash(cc.Name, m.name),
+			}
+			if o := targets[place{cc.Name, m.name}]; o != nil && same {
+				t.targetLive = o.targetLive
+			} else {
+				t.targetLive = &targetLive{}
+			}
+			v.Targets = append(v.Targets, t)
+			v.Candidates = append(v.Candidates, candidate(t, m.info))
+		}
+	}
+	v.Generation = generation(b.cfg, v)
+	v.index()
+	b.view.Store(v)
+}
+
+func info(c *config.Channel) sdk.Channel {
+	settings := make(map[string]string, len(c.Settings)+1)
+	for k, v := range c.Provider.Settings {
+		settings[k] = v
+	}
+	for k, v := range c.Settings {
+		settings[k] = v
+	}
+	if c.Provider.PublicModels {
+		settings["public_models"] = "true"
+	}
+	if c.Provider.NoModels {
+		settings["no_models"] = "true"
+	}
+	if c.Secret == "" {
+		settings["auth"] = "none"
+	}
+	return sdk.Channel{
+		Name: c.Name, Provider: c.Provider.Name, BaseURL: c.BaseURL,
+		Region: c.Region, Tags: c.Tags, Settings: settings,
+	}
+}
+
+func sameAccount(a, b *config.Channel) bool {
+	return a.Provider.Name == b.Provider.Name && a.BaseURL == b.BaseURL &&
+		a.Secret == b.Secret && (a.Off == "") == (b.Off == "")
+}
+
+type model struct {
+	name, upstream string
+	info           sdk.ModelInfo
+}
+
+// models of a channel that clients may ask for, in the order of the
+// configuration, then of the provider's list.
+func (c *Channel) models() []model {
+	infos := make(map[string]sdk.ModelInfo)
+	for _, m := range c.health.Load().Models {
+		infos[m.ID] = m
+	}
+	var out []model
+	seen := make(map[string]bool)
+	add := func(name, upstream string) {
+		if !seen[name] {
+			seen[name] = true
+			out = append(out, model{name, upstream, infos[upstream]})
+		}
+	}
+	for _, name := range c.Config.Models {
+		upstream := name
+		if alias, ok := c.Config.Aliases[name]; ok {
+			upstream = alias
+		}
+		add(name, upstream)
+	}
+	aliases := make([]string, 0, len(c.Config.Aliases))
+	for name := range c.Config.Aliases {
+		aliases = append(aliases, name)
+	}
+	slices.Sort(aliases)
+	for _, name := range aliases {
+		add(name, c.Config.Aliases[name])
+	}
+	if c.Config.Models == nil {
+		for _, m := range c.health.Load().Models {
+			add(m.ID, m.ID)
+		}
+	}
+	return out
+}
+
+func candidate(t *Target, info sdk.ModelInfo) sdk.Candidate {
+	c := sdk.Candidate{
+		Ref: t.Ref, Channel: &t.Channel.Info, Model: t.Model,
+		Priority: t.Channel.Config.Priority, Weight: t.Channel.Config.Weight,
+		ContextTokens: info.ContextTokens,
+	}
+	for _, p := range t.Channel.Config.Prices {
+		if p.Model == t.Model || p.Model == "*" && c.InputPrice == nil {
+			c.InputPrice, c.OutputPrice = &p.Input, &p.Output
+			if p.Model == t.Model {
+				break
+			}
+		}
+	}
+	return c
+}
+
+func hash(parts ...string) uint64 {
+	h := fnv.New64a()
+	for _, p := range parts {
+		io.WriteString(h, p)
+		h.Write([]byte{0})
+	}
+	return h.Sum64()
+}
+
+// generation is over all that a plan or a prepared call rests on, and over
+// the order of the refs.
+func generation(cfg *config.Config, v *View) uint64 {
+	parts := []string{cfg.Hash}
+	for _, c := range v.Candidates {
+		parts = append(parts, c.Channel.Name, c.Model, v.Targets[c.Ref].Upstream, itoa(uint64(c.ContextTokens)))
+	}
+	return hash(parts...)
+}
+
+func itoa(n uint64) string {
+	var b [8]byte
+	for i := range b {
+		b[i] = byte(n >> (8 * i))
+	}
+	return string(b[:])
+}
+
+// SetHealth keeps what a probe found out. A part whose lease is zero was not
+// found out now and stays as it was. It reports whether the models changed.
+func (b *Board) SetHealth(channel string, h Health) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, c := range b.view.Load().Channels {
+		if c.Config.Name != channel {
+			continue
+		}
+		was := c.health.Load()
+		if h.ModelsUntil.IsZero() || !h.Listed && was.Listed {
+			h.Listed, h.Models = was.Listed, was.Models
+			if h.ModelsUntil.IsZero() {
+				h.ModelsUntil = was.ModelsUntil
+			}
+		}
+		if h.KeyUntil.IsZero() {
+			h.Key, h.KeyUntil = was.Key, was.KeyUntil
+		}
+		c.health.Store(&h)
+		switch {
+		case h.Key == sdk.KeyInvalid:
+			c.out.Store(&Ban{Class: Auth, Reason: h.Reason, Times: 1})
+		case h.Key == sdk.KeyValid:
+			if out := c.out.Load(); out != nil && out.Class == Auth {
+				c.out.Store(nil)
+			}
+		}
+		if h.State == sdk.HealthUp || h.State == sdk.HealthDown {
+			c.avail.Store(&Availability{Available: h.State == sdk.HealthUp, Reason: h.Reason, Until: h.Until})
+		}
+		b.keeper.note(place{channel: channel})
+		if slices.Equal(h.Models, was.Models) {
+			return false
+		}
+		b.rebuild()
+		return true
+	}
+	return false
+}
+
+// Failure is a request that failed at a target.
+type Failure struct {
+	Class  Class
+	Reason string
+	// RetryAfter is the upstream's hint; 0: none.
+	RetryAfter time.Duration
+}
+
+// Succeed counts a request out that the target answered. ttft is 0 where it
+// was not measured.
+func (b *Board) Succeed(t *Target, ttft time.Duration) {
+	t.inFlight.Add(-1)
+	t.Channel.inFlight.Add(-1)
+	if ttft > 0 {
+		t.ttft.add(float64(ttft), true)
+	}
+	t.errorRate.add(0, false)
+	t.failures.Store(0)
+	t.trial.Store(false)
+	if t.ban.Load() != nil {
+		t.ban.Store(nil)
+		b.keeper.note(place{channel: t.Channel.Config.Name, model: t.Model})
+	}
+	if out := t.Channel.out.Load(); out != nil && out.Class != Manual {
+		t.Channel.out.Store(nil)
+		b.keeper.note(place{channel: t.Channel.Config.Name})
+	}
+	// A live success renews availability for nothing. It is stored at most
+	// once per lease half, so that the common request writes no shared line.
+	now := b.now()
+	if a := t.Channel.avail.Load(); a == nil || !a.Available || a.Until.Sub(now) < availability/2 {
+		t.Channel.avail.Store(&Availability{Available: true, Reason: "answered a request", Until: now.Add(availability)})
+	}
+}
+
+// availability is how long a live success stands for the channel.
+const availability = time.Minute
+
+// Fail counts a request out that failed at the target.
+func (b *Board) Fail(t *Target, f Failure) {
+	t.Leave()
+	if f.Class == None {
+		return
+	}
+	t.errorRate.add(1, false)
+	now := b.now()
+	n := t.failures.Add(1)
+	switch f.Class {
+	case Connect, Timeout:
+		t.Channel.avail.Store(&Availability{Reason: f.Reason, Until: now.Add(availability)})
+		fallthrough
+	case Upstream:
+		if last := t.ban.Load(); int(n) < b.terms.Failures && last == nil {
+			return
+		}
+	}
+	at := &t.ban
+	if f.Class.Whole() {
+		at = &t.Channel.out
+	}
+	for {
+		last := at.Load()
+		if last != nil && !last.Ended(now) && last.Class == f.Class && f.RetryAfter <= 0 {
+			return // requests that were under way when the ban began do not double it
+		}
+		next := b.terms.next(f, last, now)
+		if next == nil || next == last {
+			return
+		}
+		if at.CompareAndSwap(last, next) {
+			break
+		}
+	}
+	c := place{channel: t.Channel.Config.Name}
+	if !f.Class.Whole() {
+		c.model = t.Model
+	}
+	b.keeper.note(c)
+}
+
+// Live is how a target does, for a selector.
+func (t *Target) Live() (health sdk.HealthState, ttft time.Duration, errorRate float64, inFlight int) {
+	health = t.Channel.health.Load().State
+	if a := t.Channel.avail.Load(); a != nil && health != sdk.HealthMisconfigured {
+		if a.Available {
+			health = sdk.HealthUp
+		} else {
+			health = sdk.HealthDown
+		}
+	}
+	return health, t.TTFT(), t.ErrorRate(), int(t.inFlight.Load())
+}

@@ -1,0 +1,210 @@
+package board
+
+import (
+	"math"
+	"sync/atomic"
+	"time"
+
+	"github.com/smart-ai-router/smartrouter/core/config"
+	"github.com/smart-ai-router/smartrouter/sdk"
+)
+
+// Channel is one account at a provider, and how it does.
+type Channel struct {
+	Config *config.Channel
+	// Info is what plugins see of it.
+	Info sdk.Channel
+
+	*channelLive
+}
+
+// channelLive is carried over reloads as long as name, provider and
+// credential stay the same.
+type channelLive struct {
+	inFlight atomic.Int64
+	health   atomic.Pointer[Health]
+	avail    atomic.Pointer[Availability]
+	// out is the ban of the whole channel.
+	out atomic.Pointer[Ban]
+}
+
+// Health is what the last probe found.
+type Health struct {
+	State  sdk.HealthState
+	Reason string
+	Until  time.Time
+
+	Key      sdk.KeyState
+	KeyUntil time.Time
+
+	// Listed: Models is what the provider lists.
+	Listed      bool
+	Models      []sdk.ModelInfo
+	ModelsUntil time.Time
+}
+
+// Availability is what the last request or pre-check found.
+type Availability struct {
+	Available bool
+	Reason    string
+	Until     time.Time
+}
+
+// Health of the channel, never nil.
+func (c *Channel) Health() *Health { return c.health.Load() }
+
+// Availability of the channel; nil: never seen.
+func (c *Channel) Availability() *Availability { return c.avail.Load() }
+
+// Ban of the whole channel; nil: none.
+func (c *Channel) Ban() *Ban { return c.out.Load() }
+
+// InFlight is how many requests the channel works on.
+func (c *Channel) InFlight() int64 { return c.inFlight.Load() }
+
+// Known reports whether the channel needs no check before a request: it was
+// seen up, by a request, a probe or a check, and nothing failed since.
+func (c *Channel) Known() bool {
+	if a := c.avail.Load(); a != nil {
+		return a.Available
+	}
+	return c.health.Load().State == sdk.HealthUp
+}
+
+// SetAvailability keeps what a pre-check found.
+func (c *Channel) SetAvailability(a Availability) { c.avail.Store(&a) }
+
+// Target is one model on one channel.
+type Target struct {
+	// Ref is the index in its view.
+	Ref     uint32
+	Channel *Channel
+	// Model is the name that clients ask for.
+	Model string
+	// Upstream is the provider's name of it.
+	Upstream string
+	// Seed spreads the target in rendezvous hashing; equal in every router.
+	Seed uint64
+
+	*targetLive
+}
+
+// targetLive is carried over reloads like channelLive.
+type targetLive struct {
+	inFlight  atomic.Int64
+	ttft      average // nanoseconds
+	errorRate average // 0 to 1
+	ban       atomic.Pointer[Ban]
+	failures  atomic.Int32 // in a row
+	// trial is set while one request finds out whether an ended ban was right.
+	trial atomic.Bool
+}
+
+// Name is channel/model, for people.
+func (t *Target) Name() string { return t.Channel.Config.Name + "/" + t.Model }
+
+// TTFT is the moving average of the time to the first token; 0: not measured.
+func (t *Target) TTFT() time.Duration { return time.Duration(t.ttft.load()) }
+
+// ErrorRate is a moving average from 0 to 1.
+func (t *Target) ErrorRate() float64 { return t.errorRate.load() }
+
+// InFlight is how many requests the target works on.
+func (t *Target) InFlight() int64 { return t.inFlight.Load() }
+
+// Ban of the target; nil: none. It may have ended.
+func (t *Target) Ban() *Ban { return t.ban.Load() }
+
+// Load is what least_load compares: the lower takes the request. A target
+// never measured counts as fast, so that it gets measured.
+func (t *Target) Load() float64 {
+	return (t.ttft.load() + float64(time.Millisecond)) * float64(t.inFlight.Load()+1)
+}
+
+// Admission is the board's word on a target at one moment.
+type Admission uint8
+
+// The admissions, best first.
+const (
+	// Admitted: take it.
+	Admitted Admission = iota
+	// Doubtful: take it only where no other is left.
+	Doubtful
+	// Full: it works on as many requests as it may.
+	Full
+	// Out: not now, not even as the last.
+	Out
+)
+
+// Admit says whether the target may take a request now.
+func (t *Target) Admit(now time.Time) Admission {
+	c := t.Channel
+	if m := c.Config.MaxInFlight; m > 0 && c.inFlight.Load() >= int64(m) {
+		return Full
+	}
+	worst := Admitted
+	for _, b := range [2]*Ban{c.out.Load(), t.ban.Load()} {
+		switch {
+		case b == nil:
+		case !b.Ended(now):
+			if b.Class.Hard() {
+				return Out
+			}
+			worst = Doubtful
+		case t.trial.Load():
+			worst = Doubtful
+		}
+	}
+	if a := c.avail.Load(); a != nil {
+		if !a.Available && now.Before(a.Until) {
+			worst = Doubtful
+		}
+		return worst
+	}
+	if h := c.health.Load(); h.State == sdk.HealthDown || h.State == sdk.HealthMisconfigured {
+		return Doubtful
+	}
+	return worst
+}
+
+// Begin counts a request in. Every Begin needs one [Board.Succeed],
+// [Board.Fail] or [Target.Leave].
+func (t *Target) Begin(now time.Time) {
+	t.inFlight.Add(1)
+	t.Channel.inFlight.Add(1)
+	if b := t.ban.Load(); b != nil && b.Ended(now) {
+		t.trial.Store(true)
+	}
+}
+
+// Leave counts a request out that says nothing about the target, such as one
+// whose client left.
+func (t *Target) Leave() {
+	t.inFlight.Add(-1)
+	t.Channel.inFlight.Add(-1)
+	t.trial.Store(false)
+}
+
+// average is an exponentially weighted moving average that starts at zero.
+type average struct{ bits atomic.Uint64 }
+
+// weight of a new value.
+const weight = 0.2
+
+func (a *average) load() float64 { return math.Float64frombits(a.bits.Load()) }
+
+// add takes a value in. With firstWhole the first one replaces the zero.
+func (a *average) add(v float64, firstWhole bool) {
+	for {
+		old := a.bits.Load()
+		was := math.Float64frombits(old)
+		next := was + weight*(v-was)
+		if old == 0 && firstWhole {
+			next = v
+		}
+		// Writing what is there already would only bounce the cache line.
+		if next == was || a.bits.CompareAndSwap(old, math.Float64bits(next)) {
+			return
+		}
+	}
+}
