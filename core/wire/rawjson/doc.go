@@ -1,0 +1,15 @@
+// Package rawjson reads and edits JSON by its bytes, without decoding it.
+//
+//   - scan.go: [Keys.Scan] checks in one pass that a body is one well-formed
+//     object and says where the wanted top-level values are.
+//   - validate.go: the strict grammar that Scan and [Valid] hold bytes to.
+//   - unique.go: refuses a key that two parsers could take for the same.
+//   - splice.go: [Splice] sets, defaults, renames and deletes top-level fields
+//     by copying the bytes around them.
+//   - cursor.go: [Cursor] walks into values that are already known to be well
+//     formed, or into a piece of JSON that was cut off.
+//   - quote.go: JSON strings to Go strings and back.
+//
+// Bytes that nobody asked to change leave exactly as they came, so fields that
+// this version has never heard of survive.
+package rawjson
