@@ -1,0 +1,102 @@
+package wall
+
+import (
+	"net"
+	"net/http"
+)
+
+// strike carries a fault out. False: the fault waits for the middle of the answer.
+func (x *exchange) strike(f *armed) bool {
+	switch f.kind {
+	case resetMid, endMid, closeMid, stallMid, errorMid:
+		x.cut = f
+		return false
+	}
+	x.wall.journal.struck(x.record, f.String())
+	switch f.kind {
+	case status:
+		x.refuse(failure(f.code).retryAfter(f.retryAfter))
+	case quota:
+		x.refuse(noQuota().retryAfter(f.retryAfter))
+	case silent:
+		x.wait()
+	case reset:
+		x.reset()
+	case garbage:
+		if x.stream {
+			x.whole(http.StatusOK, "text/event-stream", []byte("data: {\"id\":\"chatcmpl-\x00\xff\xfe<<<<\n\ndata: }}}\n\n"))
+		} else {
+			x.whole(http.StatusOK, "application/json", []byte("{\"id\":\"chatcmpl-\x00\xff\xfe<<<<"))
+		}
+	case empty:
+		x.whole(http.StatusOK, "application/json", nil)
+	case html:
+		x.whole(http.StatusOK, "text/html; charset=utf-8", []byte("<!doctype html><title>Welcome</title><p>Please sign in to the network."))
+	case errorJSON:
+		x.whole(http.StatusOK, "application/json", failure(http.StatusInternalServerError).body())
+	default:
+		panic("wall: no such fault: " + f.String())
+	}
+	return true
+}
+
+// strikeNow ends a stream as its cut says. Events so far are out; the stream is not complete.
+func (x *exchange) strikeNow() {
+	f := x.cut
+	x.cut = nil
+	x.wall.journal.struck(x.record, f.String())
+	switch f.kind {
+	case resetMid:
+		x.reset()
+	case closeMid:
+		x.drop()
+	case stallMid:
+		x.wait()
+	case errorMid:
+		// The form of https://developers.openai.com/api/docs/guides/error-codes, as data of an event;
+		// SDKs look for "error" in it whatever the event is called.
+		frame := append([]byte("event: error\ndata: "), failure(http.StatusInternalServerError).body()...)
+		_, _ = x.writer.Write(append(frame, "\n\n"...)) // the stream ends here, whether this arrived or not
+	case endMid: // to return is to end
+	}
+}
+
+// half sends the first half of a whole answer, and then what the cut says.
+func (x *exchange) half(code int, body []byte) {
+	if x.cut.kind == errorMid {
+		x.wall.journal.struck(x.record, x.cut.String())
+		x.cut = nil
+		x.whole(http.StatusOK, "application/json", failure(http.StatusInternalServerError).body())
+		return
+	}
+	// Without a length the body goes out in chunks, and can end properly although half of it is missing.
+	x.writer.WriteHeader(code)
+	_, _ = x.writer.Write(body[:len(body)/2])
+	_ = x.control.Flush() // where the client has left, the cut changes nothing
+	x.strikeNow()
+}
+
+// reset ends the connection with RST: what the kernel still holds is thrown away.
+func (x *exchange) reset() {
+	if conn := x.hijack(); conn != nil {
+		if tcp, ok := conn.(*net.TCPConn); ok {
+			_ = tcp.SetLinger(0) // fails only on a dead connection
+		}
+		_ = conn.Close()
+	}
+}
+
+// drop ends the connection with FIN.
+func (x *exchange) drop() {
+	if conn := x.hijack(); conn != nil {
+		_ = conn.Close()
+	}
+}
+
+func (x *exchange) hijack() net.Conn {
+	conn, _, err := x.control.Hijack()
+	if err != nil {
+		return nil // the client was faster
+	}
+	return conn
+}
