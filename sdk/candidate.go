@@ -1,6 +1,9 @@
 package sdk
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Channel is one account at a provider. It never holds the credential.
 type Channel struct {
@@ -68,4 +71,12 @@ type Candidate struct {
 	ErrorRate float64
 	// InFlight counts the requests that it works on now.
 	InFlight int
+}
+
+// String names the candidate for people: "gpt-4o on openai".
+func (c Candidate) String() string {
+	if c.Channel == nil {
+		return fmt.Sprintf("candidate %d", c.Ref)
+	}
+	return c.Model + " on " + c.Channel.Name
 }

@@ -1,5 +1,11 @@
 package sdk
 
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+)
+
 // Kind is what a plugin decides.
 type Kind string
 
@@ -78,4 +84,71 @@ func (e ConfigError) Error() string {
 		return e.Message
 	}
 	return e.Path + ": " + e.Message
+}
+
+// Has reports whether the plugin is of the kind.
+func (m Manifest) Has(k Kind) bool { return slices.Contains(m.Kinds, k) }
+
+// Check says what is wrong with the manifest.
+func (m Manifest) Check() error {
+	if !pluginName.MatchString(m.Name) {
+		return fmt.Errorf("manifest: the name %q is not of lower-case letters, digits, - and _", m.Name)
+	}
+	if m.Version == "" {
+		return fmt.Errorf("manifest: no version")
+	}
+	if len(m.Kinds) == 0 {
+		return fmt.Errorf("manifest: no kind")
+	}
+	for i, k := range m.Kinds {
+		if !slices.Contains(Kinds, k) {
+			return fmt.Errorf("manifest: unknown kind %q", string(k))
+		}
+		if slices.Contains(m.Kinds[:i], k) {
+			return fmt.Errorf("manifest: the kind %s is there twice", k)
+		}
+	}
+	for _, f := range m.Reads {
+		if _, err := ParseFact(string(f)); err != nil {
+			return fmt.Errorf("manifest: reads: %w", err)
+		}
+	}
+	for _, n := range m.Needs {
+		if n != NeedBilledCalls {
+			return fmt.Errorf("manifest: unknown need %q", n)
+		}
+	}
+	if err := checkFields(m.Fields); err != nil {
+		return fmt.Errorf("manifest: %w", err)
+	}
+	return nil
+}
+
+var fieldTypes = []FieldType{
+	FieldString, FieldBool, FieldInt, FieldFloat, FieldDuration, FieldSize, FieldList, FieldMap, FieldBlock,
+}
+
+func checkFields(fields []Field) error {
+	seen := make(map[string]bool)
+	for _, f := range fields {
+		switch {
+		case !configName.MatchString(f.Name):
+			return fmt.Errorf("field %q: the name is not of lower-case letters, digits and _", f.Name)
+		case seen[f.Name]:
+			return fmt.Errorf("field %s is there twice", f.Name)
+		case !slices.Contains(fieldTypes, f.Type):
+			return fmt.Errorf("field %s: unknown type %q", f.Name, string(f.Type))
+		case f.Default != "" && !json.Valid([]byte(f.Default)):
+			return fmt.Errorf("field %s: the default is no JSON", f.Name)
+		case f.Type == FieldBlock && len(f.Fields) == 0:
+			return fmt.Errorf("block %s has no fields", f.Name)
+		case f.Type != FieldBlock && len(f.Fields) > 0:
+			return fmt.Errorf("field %s is no block and has fields", f.Name)
+		}
+		seen[f.Name] = true
+		if err := checkFields(f.Fields); err != nil {
+			return fmt.Errorf("block %s: %w", f.Name, err)
+		}
+	}
+	return nil
 }

@@ -1,5 +1,12 @@
 package sdk
 
+import (
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+)
+
 // Balance says how the core spreads requests over the picks of a tier. It does
 // so at each request with the figures of that moment, while a plan is leased.
 type Balance string
@@ -16,7 +23,30 @@ const (
 
 // HashOf sends requests in which the fact is equal to the same pick, as long
 // as it is there (rendezvous hashing): for sticky sessions and prompt caches.
-func HashOf(f Fact) Balance { return Balance("hash:" + string(f)) }
+func HashOf(f Fact) Balance { return Balance(hashOf + string(f)) }
+
+const hashOf = "hash:"
+
+// Hash is the fact of a [HashOf]; false for every other balance.
+func (b Balance) Hash() (Fact, bool) {
+	f, ok := strings.CutPrefix(string(b), hashOf)
+	return Fact(f), ok
+}
+
+func (b Balance) check() error {
+	switch b {
+	case "", Weighted, LeastLoad:
+		return nil
+	}
+	f, ok := b.Hash()
+	if !ok {
+		return fmt.Errorf("unknown balance %q", string(b))
+	}
+	if _, err := ParseFact(string(f)); err != nil {
+		return fmt.Errorf("balance %q: %w", string(b), err)
+	}
+	return nil
+}
 
 // Plan is a selector's answer.
 type Plan struct {
@@ -86,4 +116,32 @@ func (p Plan) Because(reason string) Plan {
 func (p Plan) For(l Lease) Plan {
 	p.Lease = l
 	return p
+}
+
+// Check says what the router refuses in p: a plan of no picks, a pick that is
+// none of offered, is there twice or has a weight that is no share, and an
+// unknown balance. offered reports whether the router offered a candidate.
+func (p Plan) Check(offered func(Candidate) bool) error {
+	seen := make(map[uint32]bool)
+	for i, t := range p.Tiers {
+		if err := t.Balance.check(); err != nil {
+			return fmt.Errorf("plan: tier %d: %w", i+1, err)
+		}
+		for _, pick := range t.Picks {
+			c := pick.Candidate
+			switch {
+			case !offered(c):
+				return fmt.Errorf("plan: tier %d: %s was not offered", i+1, c)
+			case seen[c.Ref]:
+				return fmt.Errorf("plan: tier %d: %s is in the plan already", i+1, c)
+			case pick.Weight < 0 || math.IsNaN(pick.Weight) || math.IsInf(pick.Weight, 0):
+				return fmt.Errorf("plan: tier %d: %s has the weight %v", i+1, c, pick.Weight)
+			}
+			seen[c.Ref] = true
+		}
+	}
+	if len(seen) == 0 {
+		return errors.New("plan: no picks; where no candidate fits, answer an error that says why")
+	}
+	return nil
 }

@@ -1,6 +1,9 @@
 package sdk
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Endpoint names what a client calls, whatever its path.
 type Endpoint string
@@ -46,7 +49,7 @@ const (
 
 // HeaderFact is the fact of one request header, such as "x-team". Only headers
 // that the HCL allows on the step are sent.
-func HeaderFact(name string) Fact { return Fact("header:" + name) }
+func HeaderFact(name string) Fact { return Fact(headerFact + strings.ToLower(name)) }
 
 // Request is what a plugin sees of a client's request: the facts that its
 // manifest reads. The others are zero. The prompt is never among them.

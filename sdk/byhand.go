@@ -1,0 +1,125 @@
+package sdk
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+)
+
+// byHand is what the program says when a person starts it.
+func (s *server) byHand() string {
+	m := s.manifest
+	kinds := make([]string, len(m.Kinds))
+	for i, k := range m.Kinds {
+		kinds[i] = string(k)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s: a %s plugin of Smart AI Router.\n", m.Name, m.Version, strings.Join(kinds, ", "))
+	if m.Doc != "" {
+		fmt.Fprintf(&b, "%s\n", m.Doc)
+	}
+	fmt.Fprintf(&b, "\nThe router starts it. For that, put this into your router.hcl:\n")
+	for _, k := range m.Kinds {
+		fmt.Fprintf(&b, "\nplugin %q %q {\n  command = [%s]\n", string(k), m.Name, quoteAll(commandLine()))
+		if len(m.Needs) > 0 {
+			fmt.Fprintf(&b, "  grants  = [%s]\n", quoteAll(m.Needs))
+		}
+		if len(m.Fields) > 0 {
+			fmt.Fprintf(&b, "  config {\n%s  }\n", exampleOf(m.Fields, "    "))
+		}
+		fmt.Fprintf(&b, "}\n\n# %s\n", useOf(k, m.Name))
+	}
+	return b.String()
+}
+
+// commandLine is how the program was started, from anywhere.
+func commandLine() []string {
+	args := append([]string(nil), os.Args...)
+	if path, err := os.Executable(); err == nil {
+		args[0] = path
+	} else if path, err := filepath.Abs(args[0]); err == nil {
+		args[0] = path
+	}
+	return args
+}
+
+func quoteAll(list []string) string {
+	quoted := make([]string, len(list))
+	for i, s := range list {
+		quoted[i] = hclString(s)
+	}
+	return strings.Join(quoted, ", ")
+}
+
+// hclString quotes for HCL, whose templates begin where Go sees plain text.
+func hclString(s string) string {
+	return strings.NewReplacer("${", "$${", "%{", "%%{").Replace(strconv.Quote(s))
+}
+
+// exampleOf writes each attribute with its default.
+func exampleOf(fields []Field, indent string) string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 1, ' ', tabwriter.StripEscape)
+	for _, f := range fields {
+		if f.Type != FieldBlock {
+			fmt.Fprintf(w, "%s%s\t= %s\t%s\n", indent, f.Name, f.example(), comment(f))
+		}
+	}
+	w.Flush()
+	for _, f := range fields {
+		if f.Type == FieldBlock {
+			fmt.Fprintf(&b, "%s%s { %s\n%s%s}\n", indent, f.Name, comment(f), exampleOf(f.Fields, indent+"  "), indent)
+		}
+	}
+	return b.String()
+}
+
+func comment(f Field) string {
+	switch {
+	case f.Required && f.Doc != "":
+		return "# required: " + f.Doc
+	case f.Required:
+		return "# required"
+	case f.Doc != "":
+		return "# " + f.Doc
+	default:
+		return "#"
+	}
+}
+
+func (f Field) example() string {
+	if f.Default != "" {
+		return f.Default
+	}
+	switch f.Type {
+	case FieldBool:
+		return "false"
+	case FieldInt, FieldFloat:
+		return "0"
+	case FieldDuration:
+		return `"1s"`
+	case FieldSize:
+		return `"1MiB"`
+	case FieldList:
+		return "[]"
+	case FieldMap:
+		return "{}"
+	default:
+		return `""`
+	}
+}
+
+func useOf(k Kind, name string) string {
+	address := "plugin." + string(k) + "." + name
+	switch k {
+	case KindAdapter:
+		return "and name it in a provider: adapter = " + address
+	case KindCache:
+		return "and name it in a step, run = " + address + ", or in store { cache = " + address + " }"
+	default:
+		return "and name it in a step of your pipeline: run = " + address
+	}
+}

@@ -1,0 +1,125 @@
+// Package host is the router's half of the contract in sdk/proto: what
+// core/catalog and sdk/plugintest talk to plugins with.
+//
+//	process.go   how a plugin's process is started, for go-plugin
+//	host.go      Connect, Configure, Ping
+//	selector.go  Selector: generations are learned as they are needed
+//	kinds.go     Prechecker, Prober, Adapter
+//	cache.go     Cache
+//	upstream.go  the lent HTTP client, served to a plugin
+//	convert.go   between protobuf and plain Go
+//	errors.go    errors that say whose they are and keep their gRPC code
+//
+// What a plugin answers is checked here: beyond this package it is in range.
+package host
+
+import (
+	"context"
+	"fmt"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/smart-ai-router/smartrouter/sdk"
+	"github.com/smart-ai-router/smartrouter/sdk/lane"
+	"github.com/smart-ai-router/smartrouter/sdk/proto"
+)
+
+// Plugin is a connected plugin. Its methods may be called by many goroutines.
+type Plugin struct {
+	who      string
+	manifest sdk.Manifest
+	conn     *grpc.ClientConn
+	lane     *lane.Conn // nil where the plugin has none
+}
+
+// Connect asks what the plugin behind conn is, and refuses a manifest that
+// makes no sense. who is put before the plugin's errors: "selector(smart)".
+// ctx bounds Connect only.
+func Connect(ctx context.Context, who string, conn *grpc.ClientConn) (*Plugin, error) {
+	p := &Plugin{who: who, conn: conn}
+	m, err := proto.NewPluginClient(conn).Describe(ctx, &proto.DescribeRequest{})
+	if err != nil {
+		return nil, p.wrap(err)
+	}
+	p.manifest = manifestFromProto(m)
+	if err := p.manifest.Check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", who, err)
+	}
+	if p.manifest.Lane {
+		if p.lane, err = lane.Dial(ctx, conn, lane.Options{MaxReplyBytes: sdk.MaxMessageBytes}); err != nil {
+			return nil, p.wrap(err)
+		}
+	}
+	return p, nil
+}
+
+// Manifest is what the plugin says of itself.
+func (p *Plugin) Manifest() sdk.Manifest { return p.manifest }
+
+// Close ends what Connect began. The connection and the process go on.
+func (p *Plugin) Close() error {
+	if p.lane == nil {
+		return nil
+	}
+	return p.lane.Close()
+}
+
+// LaneStats counts what went over the lane; zero where there is none.
+func (p *Plugin) LaneStats() lane.Stats {
+	if p.lane == nil {
+		return lane.Stats{}
+	}
+	return p.lane.Stats()
+}
+
+// Setup is what a plugin is configured with.
+type Setup struct {
+	// ConfigJSON is the decoded config block; empty: an empty one.
+	ConfigJSON []byte
+	// UpstreamSocket is the path that [ServeUpstream] listens at.
+	UpstreamSocket string
+	// DataDir is the plugin's own folder.
+	DataDir string
+	// Grants are those of its needs that the HCL grants.
+	Grants []string
+	// CheckOnly asks for the config's errors; nothing is started.
+	CheckOnly bool
+}
+
+// Configure hands the plugin its config. The config errors are the user's
+// mistakes; with any of them, or with an error, the plugin is not running.
+func (p *Plugin) Configure(ctx context.Context, s Setup) ([]sdk.ConfigError, error) {
+	// Not over the lane, where a slow start would hold up its other calls.
+	resp, err := proto.NewPluginClient(p.conn).Configure(ctx, &proto.ConfigureRequest{
+		ConfigJson: s.ConfigJSON, UpstreamSocket: s.UpstreamSocket, DataDir: s.DataDir, Grants: s.Grants, CheckOnly: s.CheckOnly,
+	})
+	if err != nil {
+		return nil, p.wrap(err)
+	}
+	var errs []sdk.ConfigError
+	for _, e := range resp.GetErrors() {
+		errs = append(errs, sdk.ConfigError{Path: e.GetPath(), Message: e.GetMessage()})
+	}
+	return errs, nil
+}
+
+// Ping finds out whether the plugin still answers. Give ctx a deadline.
+func (p *Plugin) Ping(ctx context.Context) error {
+	if p.lane != nil {
+		return p.wrap(p.lane.Ping(ctx))
+	}
+	_, err := grpc_health_v1.NewHealthClient(p.conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: healthService})
+	return p.wrap(err)
+}
+
+// healthService is the name that go-plugin has every plugin answer for.
+const healthService = "plugin"
+
+// calls is what the kinds' methods go over.
+func (p *Plugin) calls() grpc.ClientConnInterface {
+	if p.lane != nil {
+		return p.lane
+	}
+	return p.conn
+}
