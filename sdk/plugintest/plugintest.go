@@ -1,0 +1,185 @@
+// Package plugintest runs a plugin in a test as the router would: a process of
+// its own, real RPC, no environment.
+//
+//	p := plugintest.Start(t, ".", plugintest.Config{"max_error_rate": 0.3})
+//	plan, err := p.Select(sdk.Request{Model: "m"}, candidates...)
+//
+//	plugintest.go  Start, Command, and the methods of the kinds
+//	options.go     what a plugin is started with
+//	process.go     the process, from its start to its end
+//	build.go       go build, once per test binary
+//
+// Where the test is built with the race detector, so is the plugin; a race in
+// it fails the test.
+package plugintest
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/smart-ai-router/smartrouter/sdk"
+	"github.com/smart-ai-router/smartrouter/sdk/host"
+)
+
+// Config is a config block by attribute. Durations are strings ("1.5s"), sizes
+// numbers of bytes, nested blocks lists of maps.
+type Config map[string]any
+
+// callTimeout bounds each call of a test: ample, since nobody waits for it but
+// where the plugin hangs.
+const callTimeout = 10 * time.Second
+
+// Plugin is a running plugin. It ends with its test.
+type Plugin struct {
+	t       testing.TB
+	process *process
+	host    *host.Plugin
+
+	selector   *host.Selector
+	generation atomic.Uint64
+}
+
+// Start builds the main package in dir, starts it and configures it. Any
+// failure ends the test.
+func Start(t testing.TB, dir string, config Config, opts ...Option) *Plugin {
+	t.Helper()
+	return Command(t, []string{build(t, dir)}, config, opts...)
+}
+
+// Command starts and configures any executable, in any language.
+func Command(t testing.TB, argv []string, config Config, opts ...Option) *Plugin {
+	t.Helper()
+	p, errs := configured(t, argv, config, false, opts)
+	for _, e := range errs {
+		t.Errorf("config: %v", e)
+	}
+	if len(errs) > 0 {
+		t.FailNow()
+	}
+	return p
+}
+
+// ConfigErrors builds the main package in dir and asks what it does not accept
+// in the config.
+func ConfigErrors(t testing.TB, dir string, config Config, opts ...Option) []sdk.ConfigError {
+	t.Helper()
+	_, errs := configured(t, []string{build(t, dir)}, config, true, opts)
+	return errs
+}
+
+func configured(t testing.TB, argv []string, config Config, checkOnly bool, opts []Option) (*Plugin, []sdk.ConfigError) {
+	t.Helper()
+	o := newOptions(t, opts)
+	p, err := start(t, argv, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(config)
+	if err != nil {
+		t.Fatalf("config: %v", err)
+	}
+	ctx, cancel := p.context()
+	defer cancel()
+	errs, err := p.host.Configure(ctx, host.Setup{
+		ConfigJSON: text, UpstreamSocket: o.lend(t), DataDir: o.dataDir, Grants: o.grants, CheckOnly: checkOnly,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p, errs
+}
+
+// start connects to the plugin and leaves it without a config.
+func start(t testing.TB, argv []string, o *options) (*Plugin, error) {
+	t.Helper()
+	process, conn, err := startProcess(t, argv, o)
+	if err != nil {
+		return nil, err
+	}
+	p := &Plugin{t: t, process: process}
+	ctx, cancel := p.context()
+	defer cancel()
+	if p.host, err = host.Connect(ctx, "plugin", conn); err != nil {
+		return nil, err
+	}
+	p.selector = p.host.Selector()
+	t.Cleanup(func() { p.host.Close() }) // before the process ends
+	return p, nil
+}
+
+func (p *Plugin) context() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(p.t.Context(), callTimeout)
+}
+
+// Host is the router's side of the plugin, for what this package has no method.
+func (p *Plugin) Host() *host.Plugin { return p.host }
+
+// Logs is what the plugin has written to its log so far.
+func (p *Plugin) Logs() string { return p.process.stderr.String() }
+
+// Kill ends the process as kill -9 would, and waits for its end.
+func (p *Plugin) Kill() { p.process.kill() }
+
+// Select asks the selector. A candidate needs a Channel; without a Model it
+// gets the request's. The plan's picks hold whole candidates.
+func (p *Plugin) Select(r sdk.Request, cs ...sdk.Candidate) (sdk.Plan, error) {
+	p.t.Helper()
+	g := &host.Generation{ID: p.generation.Add(1), Candidates: make([]sdk.Candidate, len(cs))}
+	live := make([]host.Live, len(cs))
+	for i, c := range cs {
+		if c.Channel == nil {
+			p.t.Fatalf("candidate %d has no Channel", i)
+		}
+		if c.Model == "" {
+			c.Model = r.Model
+		}
+		g.Candidates[i] = c
+		live[i] = host.Live{
+			Ref: uint32(i), Fallback: c.Fallback, Health: c.Health, TTFT: c.TTFT, ErrorRate: c.ErrorRate, InFlight: c.InFlight,
+		}
+	}
+	ctx, cancel := p.context()
+	defer cancel()
+	return p.selector.Select(ctx, g, r, live)
+}
+
+// Check asks the prechecker.
+func (p *Plugin) Check(c sdk.Channel, model string) (sdk.Availability, error) {
+	ctx, cancel := p.context()
+	defer cancel()
+	return p.host.Prechecker().Check(ctx, c, model)
+}
+
+// Probe asks the prober.
+func (p *Plugin) Probe(c sdk.Channel, declaredModels ...string) (sdk.Health, error) {
+	ctx, cancel := p.context()
+	defer cancel()
+	return p.host.Prober().Probe(ctx, c, declaredModels)
+}
+
+// Prepare asks the adapter.
+func (p *Plugin) Prepare(c sdk.Channel, model string, e sdk.Endpoint, stream bool) (sdk.Prepared, error) {
+	ctx, cancel := p.context()
+	defer cancel()
+	return p.host.Adapter().Prepare(ctx, c, model, e, stream)
+}
+
+// Cache is the cache, over RPC.
+func (p *Plugin) Cache() sdk.Cache { return p.host.Cache() }
+
+// Channels writes a plan as its channels' names, tier by tier: "a b | c".
+func Channels(plan sdk.Plan) string {
+	tiers := make([]string, len(plan.Tiers))
+	for i, t := range plan.Tiers {
+		names := make([]string, len(t.Picks))
+		for j, pick := range t.Picks {
+			names[j] = pick.Candidate.Channel.Name
+		}
+		tiers[i] = strings.Join(names, " ")
+	}
+	return strings.Join(tiers, " | ")
+}
