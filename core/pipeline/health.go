@@ -1,0 +1,204 @@
+package pipeline
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/smart-ai-router/smartrouter/core/board"
+	"github.com/smart-ai-router/smartrouter/core/config"
+	"github.com/smart-ai-router/smartrouter/sdk"
+)
+
+// health is the prober step. It runs behind the requests, which only read
+// what it keeps on the board.
+type health struct {
+	cfg    *config.Step
+	board  *board.Board
+	plugin Plugin
+	now    func() time.Time
+	log    hclog.Logger
+	counts counts
+
+	mu  sync.Mutex
+	due map[string]due // by channel
+
+	probed    chan struct{} // closed once every channel was probed once
+	announced atomic.Bool
+}
+
+type due struct {
+	at      time.Time
+	account *config.Channel
+	busy    bool
+}
+
+const (
+	// healthTick is how often it is looked which leases run out.
+	healthTick = 250 * time.Millisecond
+	// renewAt is the part of a lease after which it is renewed, and
+	// renewJitter the part over which channels are spread before that.
+	renewAt     = 0.9
+	renewJitter = 0.1
+	// probeAgain is the pause after a probe that found nothing out, or found
+	// the channel down: a recovery is to be seen soon.
+	probeAgain = 5 * time.Second
+)
+
+func newHealth(s *config.Step, o Options, log hclog.Logger) *health {
+	return &health{
+		cfg: s, board: o.Board, plugin: o.Plugins(s.Plugin), now: o.Now, log: log,
+		due: make(map[string]due), probed: make(chan struct{}),
+	}
+}
+
+func (h *health) name() string { return h.cfg.Name }
+
+// run has nothing to do: requests read the board.
+func (h *health) run(context.Context, *Request, *Verdict) {}
+
+// Probed is closed when every channel was probed once; nil without a prober.
+func (p *Pipeline) Probed() <-chan struct{} {
+	for _, s := range p.steps {
+		if h, ok := s.(*health); ok {
+			return h.probed
+		}
+	}
+	return nil
+}
+
+func (h *health) background(ctx context.Context) {
+	slots := make(chan struct{}, max(1, h.cfg.AtOnce))
+	tick := time.NewTicker(healthTick)
+	defer tick.Stop()
+	for {
+		for _, c := range h.take() {
+			go func() {
+				select {
+				case slots <- struct{}{}:
+					h.probe(ctx, c)
+					<-slots
+				case <-ctx.Done():
+				}
+			}()
+		}
+		h.announce()
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// take claims the channels whose leases run out.
+func (h *health) take() []*board.Channel {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := h.now()
+	var out []*board.Channel
+	for _, c := range h.board.View().Channels {
+		if c.Config.Off != "" {
+			continue
+		}
+		d, known := h.due[c.Config.Name]
+		if known && d.account != c.Config {
+			known = known && d.busy // a reload: look again what is leased
+		}
+		if !known {
+			d = due{at: h.leaseEnd(c, now)}
+		}
+		d.account = c.Config
+		if !d.busy && !now.Before(d.at) {
+			d.busy = true
+			out = append(out, c)
+		}
+		h.due[c.Config.Name] = d
+	}
+	return out
+}
+
+// leaseEnd is when a channel's leases must be renewed; now where it has none.
+func (h *health) leaseEnd(c *board.Channel, now time.Time) time.Time {
+	k := c.Health()
+	end := k.Until
+	if k.ModelsUntil.Before(end) && c.Config.Models == nil && k.Listed {
+		end = k.ModelsUntil
+	}
+	if !end.After(now) {
+		return now
+	}
+	left := float64(end.Sub(now))
+	return now.Add(time.Duration(left * (renewAt - renewJitter*rand.Float64())))
+}
+
+func (h *health) probe(ctx context.Context, c *board.Channel) {
+	pctx, cancel := context.WithTimeout(ctx, h.cfg.Timeout)
+	defer cancel()
+	h.counts.asked.Add(1)
+	answer, err := h.plugin.Prober.Probe(pctx, c.Info, c.Config.Models)
+	now := h.now()
+	next := now.Add(probeAgain)
+	if err != nil {
+		h.counts.failed.Add(1)
+		if ctx.Err() == nil {
+			h.log.Warn("probe failed", "channel", c.Config.Name, "err", err)
+		}
+	} else {
+		was := c.Health()
+		h.board.SetHealth(c.Config.Name, h.lease(answer, now))
+		if was.State != answer.State {
+			h.log.Info("health", "channel", c.Config.Name, "state", answer.State, "reason", answer.Reason)
+		}
+		if fresh := h.board.View().Channel(c.Config.Name); fresh != nil && answer.State != sdk.HealthDown {
+			next = h.leaseEnd(fresh, h.now())
+		}
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.due[c.Config.Name] = due{at: next, account: c.Config}
+}
+
+// lease puts an end to each part of the answer.
+func (h *health) lease(a sdk.Health, now time.Time) board.Health {
+	until := func(l sdk.Lease, fallback time.Duration) time.Time {
+		if l.IsZero() {
+			return now.Add(fallback)
+		}
+		return now.Add(max(0, l.Fresh))
+	}
+	out := board.Health{State: a.State, Reason: a.Reason, Until: until(a.Lease, h.cfg.Interval)}
+	if a.Key != sdk.KeyUnknown {
+		out.Key, out.KeyUntil = a.Key, until(a.KeyLease, h.cfg.KeyInterval)
+	}
+	if a.Listed {
+		out.Listed, out.Models = true, a.Models
+		out.ModelsUntil = until(a.ModelsLease, h.cfg.ModelsInterval)
+	}
+	return out
+}
+
+// announce closes probed when no channel waits for its first probe.
+func (h *health) announce() {
+	if h.announced.Load() {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := h.now()
+	for _, d := range h.due {
+		if d.busy || d.at.Before(now) {
+			return
+		}
+	}
+	h.announced.Store(true)
+	close(h.probed)
+}
+
+func (h *health) stats() StepStats {
+	return StepStats{Step: h.cfg.Name, Kind: sdk.KindProber, Asked: h.counts.asked.Load(), Failed: h.counts.failed.Load()}
+}

@@ -1,0 +1,196 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/smart-ai-router/smartrouter/core/board"
+	"github.com/smart-ai-router/smartrouter/core/config"
+	"github.com/smart-ai-router/smartrouter/sdk"
+	"github.com/smart-ai-router/smartrouter/sdk/host"
+)
+
+// Selector is a selector plugin, as the pipeline calls it.
+type Selector interface {
+	Select(ctx context.Context, g *host.Generation, r sdk.Request, live []host.Live) (sdk.Plan, error)
+}
+
+// Prechecker is a prechecker plugin.
+type Prechecker interface {
+	Check(ctx context.Context, c sdk.Channel, model string) (sdk.Availability, error)
+}
+
+// Prober is a prober plugin.
+type Prober interface {
+	Probe(ctx context.Context, c sdk.Channel, declared []string) (sdk.Health, error)
+}
+
+// Plugin is one running plugin; only the field of the kind it is used for is
+// looked at.
+type Plugin struct {
+	Manifest   sdk.Manifest
+	Selector   Selector
+	Prechecker Prechecker
+	Prober     Prober
+	Cache      sdk.Cache
+	Adapter    sdk.Adapter
+	// Epoch counts the starts of its process.
+	Epoch func() uint64
+}
+
+// Plugins finds the running plugin of a configured one.
+type Plugins func(*config.Plugin) Plugin
+
+// Options of a pipeline.
+type Options struct {
+	Config  *config.Pipeline
+	Board   *board.Board
+	Plugins Plugins
+	// Preparer of the call step, shared by all pipelines.
+	Preparer *Preparer
+	Log      hclog.Logger
+	// Now is time.Now where nil.
+	Now func() time.Time
+}
+
+// Pipeline runs requests through its steps.
+type Pipeline struct {
+	name  string
+	steps []step
+	// Call holds the rules of the call step.
+	Call config.Call
+}
+
+// step is one step at work. A step that decides the request sets the verdict's
+// Reply or Reject, and the steps after it do not run.
+type step interface {
+	name() string
+	run(ctx context.Context, q *Request, v *Verdict)
+	// explain is run, told in words.
+	explain(ctx context.Context, q *Request, v *Verdict, r *Report)
+	stats() StepStats
+}
+
+// Verdict is what the pipeline hands on: forward with this Walk, reply from
+// cache, or reject.
+type Verdict struct {
+	// Walk is the plan to carry out where neither Reply nor Reject is set.
+	Walk   Walk
+	Choice Choice
+	Reply  *Answer
+	Reject *Rejection
+	// Cache says what the cache step did: "", "hit", "miss" or "bypass".
+	Cache string
+	// Keep is where a good answer is to be kept; nil: nowhere.
+	Keep *Keep
+}
+
+// Choice says where a plan came from.
+type Choice struct {
+	Plan *Plan
+	// Source is "asked", "fresh", "stale", "declared" or "failed lease".
+	Source string
+	Set    *board.Set
+}
+
+// Rejection is a request's end without an upstream.
+type Rejection struct {
+	Status int
+	// Code is OpenAI's error code, such as "model_not_found".
+	Code    string
+	Message string
+	Param   string
+}
+
+func (r *Rejection) Error() string { return r.Message }
+
+// New builds a pipeline over running plugins.
+func New(o Options) (*Pipeline, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	p := &Pipeline{name: o.Config.Name}
+	for _, s := range o.Config.Steps {
+		log := o.Log.Named(s.Name)
+		var st step
+		switch s.Kind {
+		case sdk.KindSelector:
+			st = newChoose(s, o, log)
+		case sdk.KindPrechecker:
+			st = newPrecheck(s, o, log)
+		case sdk.KindCache:
+			st = newAnswers(s, o, log)
+		case sdk.KindProber:
+			st = newHealth(s, o, log)
+		case sdk.KindAdapter:
+			p.Call = s.Call
+			st = &call{cfg: s, preparer: o.Preparer}
+		default:
+			return nil, fmt.Errorf("pipeline %s: step %s has the kind %q", p.name, s.Name, s.Kind)
+		}
+		p.steps = append(p.steps, st)
+	}
+	return p, nil
+}
+
+// Name of the pipeline in the configuration.
+func (p *Pipeline) Name() string { return p.name }
+
+// Run takes the request through the steps in file order.
+func (p *Pipeline) Run(ctx context.Context, q *Request) Verdict {
+	var v Verdict
+	for _, s := range p.steps {
+		s.run(ctx, q, &v)
+		if v.Reply != nil || v.Reject != nil {
+			break
+		}
+	}
+	return v
+}
+
+// Background runs what the steps do behind the requests, until ctx ends.
+func (p *Pipeline) Background(ctx context.Context) {
+	for _, s := range p.steps {
+		if b, ok := s.(interface{ background(context.Context) }); ok {
+			go b.background(ctx)
+		}
+	}
+}
+
+// StepStats are a step's figures since the pipeline was built.
+type StepStats struct {
+	Step string
+	Kind sdk.Kind
+	// Fresh and Stale answers came from a lease, Asked from the plugin, and
+	// Failed from on_error.
+	Fresh, Stale, Asked, Failed int64
+}
+
+// Stats of every step, in file order.
+func (p *Pipeline) Stats() []StepStats {
+	var out []StepStats
+	for _, s := range p.steps {
+		out = append(out, s.stats())
+	}
+	return out
+}
+
+// counts are a step's figures where its table does not count them.
+type counts struct{ asked, failed atomic.Int64 }
+
+// unavailable is what on_error = "reject" answers.
+func unavailable(step string, err error) *Rejection {
+	reason := "gave no answer"
+	if errors.Is(err, context.DeadlineExceeded) {
+		reason = "took too long"
+	}
+	return &Rejection{
+		Status: 503, Code: "step_unavailable",
+		Message: fmt.Sprintf("The router's step %q %s. Try again in a moment.", step, reason),
+	}
+}

@@ -1,0 +1,237 @@
+package pipeline
+
+import (
+	"context"
+	"hash/maphash"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/smart-ai-router/smartrouter/sdk"
+)
+
+// table keeps leased answers: bounded by construction, read without a lock.
+type table[K comparable, V any] struct {
+	seed maphash.Seed
+	sets [][ways]atomic.Pointer[lease[K, V]]
+
+	mu     sync.Mutex
+	asking map[K]*flight[V]
+
+	fresh, stale, missed, failed atomic.Int64
+}
+
+const (
+	ways = 8
+	// tableEntries bounds a table.
+	tableEntries = 64 << 10
+	// failureMemory is how long a failed call is remembered, so that a broken
+	// plugin is not asked by every request.
+	failureMemory = time.Second
+)
+
+// lease is one answer. All but the flags is fixed when it is put.
+type lease[K comparable, V any] struct {
+	key K
+	// value is valid where has is set; a failed call may have none.
+	value V
+	has   bool
+	// fresh and until end the two spans of the lease.
+	fresh, until time.Time
+	// err is why the last call failed, remembered until failedUntil.
+	err         error
+	failedUntil time.Time
+	renewing    atomic.Bool
+}
+
+// flight is one call to a plugin that several requests wait for.
+type flight[V any] struct {
+	done  chan struct{}
+	value V
+	err   error
+}
+
+// found is where an answer came from.
+type found uint8
+
+const (
+	missed found = iota
+	fresh
+	stale // still good; renew says who renews it
+	failed
+)
+
+func newTable[K comparable, V any](entries int) *table[K, V] {
+	n := 1
+	for n*ways < entries {
+		n *= 2
+	}
+	return &table[K, V]{
+		seed: maphash.MakeSeed(), asking: make(map[K]*flight[V]),
+		sets: make([][ways]atomic.Pointer[lease[K, V]], n),
+	}
+}
+
+func (t *table[K, V]) set(k K) *[ways]atomic.Pointer[lease[K, V]] {
+	return &t.sets[maphash.Comparable(t.seed, k)&uint64(len(t.sets)-1)]
+}
+
+func (t *table[K, V]) find(k K) *lease[K, V] {
+	set := t.set(k)
+	for i := range set {
+		if l := set[i].Load(); l != nil && l.key == k {
+			return l
+		}
+	}
+	return nil
+}
+
+// get looks an answer up. A failed lease may carry the last good value. renew
+// is true for the one caller that is to renew it.
+func (t *table[K, V]) get(k K, now time.Time) (l *lease[K, V], f found, renew bool) {
+	l = t.find(k)
+	switch {
+	case l == nil:
+	case now.Before(l.fresh):
+		t.fresh.Add(1)
+		return l, fresh, false
+	case l.has && now.Before(l.until):
+		t.stale.Add(1)
+		renew = !now.Before(l.failedUntil) && l.renewing.CompareAndSwap(false, true)
+		return l, stale, renew
+	case now.Before(l.failedUntil):
+		t.failed.Add(1)
+		return l, failed, false
+	}
+	t.missed.Add(1)
+	return l, missed, false
+}
+
+// put keeps an answer, in place of an older one of the same key, an empty
+// place, or the lease of its set that ends first.
+func (t *table[K, V]) put(l *lease[K, V]) {
+	set := t.set(l.key)
+	at := 0
+	var first time.Time
+	for i := range set {
+		o := set[i].Load()
+		if o == nil || o.key == l.key {
+			at = i
+			if o != nil {
+				break
+			}
+			first = time.Time{}.Add(1)
+			continue
+		}
+		if first.IsZero() || o.until.Before(first) {
+			at, first = i, o.until
+		}
+	}
+	set[at].Store(l)
+}
+
+// clear forgets every answer.
+func (t *table[K, V]) clear() {
+	for i := range t.sets {
+		for j := range t.sets[i] {
+			t.sets[i][j].Store(nil)
+		}
+	}
+}
+
+// forget ends the leases that match.
+func (t *table[K, V]) forget(match func(K) bool) {
+	for i := range t.sets {
+		for j := range t.sets[i] {
+			if l := t.sets[i][j].Load(); l != nil && match(l.key) {
+				t.sets[i][j].CompareAndSwap(l, nil)
+			}
+		}
+	}
+}
+
+// question is how a table asks for what it does not have.
+type question[V any] struct {
+	now     func() time.Time
+	timeout time.Duration
+	// lease is used where the answer names none.
+	lease sdk.Lease
+	ask   func(ctx context.Context) (V, sdk.Lease, error)
+}
+
+// ask calls the plugin, once for all who want the same at the same time. The
+// call runs under a context of its own: a caller that leaves harms nobody.
+func (t *table[K, V]) ask(ctx context.Context, k K, q question[V]) (V, error) {
+	t.mu.Lock()
+	f, ok := t.asking[k]
+	if !ok {
+		// The answer may have come between the look-up and the lock.
+		now := q.now()
+		if l := t.find(k); l != nil && (now.Before(l.fresh) || l.has && now.Before(l.until)) {
+			t.mu.Unlock()
+			return l.value, nil
+		}
+		f = t.fly(k, q)
+	}
+	t.mu.Unlock()
+	select {
+	case <-f.done:
+		return f.value, f.err
+	case <-ctx.Done():
+		var none V
+		return none, ctx.Err()
+	}
+}
+
+// renew asks behind the requests.
+func (t *table[K, V]) renew(k K, q question[V]) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if _, ok := t.asking[k]; !ok {
+		t.fly(k, q)
+	}
+}
+
+// fly starts the call. The lock is held.
+func (t *table[K, V]) fly(k K, q question[V]) *flight[V] {
+	f := &flight[V]{done: make(chan struct{})}
+	t.asking[k] = f
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), q.timeout)
+		defer cancel()
+		var span sdk.Lease
+		f.value, span, f.err = q.ask(ctx)
+		t.land(k, f, q.withDefaults(span), q.now())
+		t.mu.Lock()
+		delete(t.asking, k)
+		t.mu.Unlock()
+		close(f.done)
+	}()
+	return f
+}
+
+func (q *question[V]) withDefaults(l sdk.Lease) sdk.Lease {
+	if l.IsZero() {
+		return q.lease
+	}
+	return l
+}
+
+// land keeps what the call brought. A failure keeps the last good answer.
+func (t *table[K, V]) land(k K, f *flight[V], span sdk.Lease, now time.Time) {
+	l := &lease[K, V]{key: k}
+	if f.err == nil {
+		if span.Fresh < 0 {
+			return
+		}
+		l.value, l.has = f.value, true
+		l.fresh = now.Add(span.Fresh)
+		l.until = l.fresh.Add(span.Stale)
+	} else {
+		l.err, l.failedUntil = f.err, now.Add(failureMemory)
+		if old := t.find(k); old != nil && old.has {
+			l.value, l.has, l.fresh, l.until = old.value, true, old.fresh, old.until
+		}
+	}
+	t.put(l)
+}
