@@ -14,9 +14,9 @@ import (
 
 // Board holds the present view. Its methods may be called by many goroutines.
 type Board struct {
-	now   func() time.Time
-	terms Terms
-	view  atomic.Pointer[View]
+	now    func() time.Time
+	terms  Terms
+	view   atomic.Pointer[View]
 	keeper keeper
 
 	mu  sync.Mutex

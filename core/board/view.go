@@ -1,10 +1,10 @@
 package board
 
 import (
+	"slices"
 	"sort"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"github.com/smart-ai-router/smartrouter/sdk"
 )
@@ -22,18 +22,22 @@ type View struct {
 
 	byName map[string][]*Target // a provider's full name and its short form
 	blocks map[string]block
+	names  []string
+	sets   map[string]*Set // of requests without fallbacks of their own
 
-	sets  sync.Map // setKey -> *Set
-	kept  atomic.Int32
-	names []string
+	mu    sync.RWMutex
+	mixed map[mixedKey]*Set // of those with
 }
 
 // block is a model block of the configuration.
 type block struct{ any, fallbacks []string }
 
 // Set is the targets that could answer one name: first those of the model
-// itself, then those of its fallbacks.
+// itself, then those of its fallbacks. While a view lives, equal names get the
+// same Set.
 type Set struct {
+	// Model is the name asked for.
+	Model   string
 	Members []Member
 }
 
@@ -44,49 +48,64 @@ type Member struct {
 	Fallback int
 }
 
-type setKey struct{ model, fallbacks string }
+type mixedKey struct{ model, fallbacks string }
 
-// maxSets bounds the sets that are kept: clients can combine fallbacks freely.
-const maxSets = 16 << 10
+// maxMixed bounds the sets that are kept for requests with fallbacks of their
+// own, which clients can combine freely.
+const maxMixed = 4096
 
-// JoinFallbacks is the key form of a request's own fallbacks.
-func JoinFallbacks(names []string) string { return strings.Join(names, "\x00") }
-
-// Resolve finds the targets for a model and a request's own fallbacks, joined
-// by [JoinFallbacks], which come before those of the model's block. It is nil
-// where no channel has any of them.
-func (v *View) Resolve(model, fallbacks string) *Set {
-	key := setKey{model, fallbacks}
-	if s, ok := v.sets.Load(key); ok {
-		return s.(*Set)
+// Resolve finds the targets for a model and a request's own fallbacks, which
+// come before those of the model's block. It is nil where no channel has any
+// of them.
+func (v *View) Resolve(model string, fallbacks []string) *Set {
+	if len(fallbacks) == 0 {
+		return v.sets[model]
 	}
-	s := &Set{}
+	key := mixedKey{model, strings.Join(fallbacks, "\x00")}
+	v.mu.RLock()
+	s, ok := v.mixed[key]
+	v.mu.RUnlock()
+	if ok {
+		return s
+	}
+	if s = v.resolve(model, fallbacks); s == nil {
+		return nil
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if kept, ok := v.mixed[key]; ok {
+		return kept
+	}
+	if len(v.mixed) < maxMixed {
+		// A client's strings may point into a pooled body.
+		v.mixed[mixedKey{s.Model, strings.Clone(key.fallbacks)}] = s
+	}
+	return s
+}
+
+func (v *View) resolve(model string, fallbacks []string) *Set {
+	s := &Set{Model: strings.Clone(model)}
 	seen := make(map[*Target]bool)
 	add := func(name string, fallback int) {
-		for _, n := range append([]string{name}, v.blocks[name].any...) {
-			for _, t := range v.byName[n] {
-				if !seen[t] {
-					seen[t] = true
-					s.Members = append(s.Members, Member{t, fallback})
-				}
+		for _, t := range v.byName[name] {
+			if !seen[t] {
+				seen[t] = true
+				s.Members = append(s.Members, Member{t, fallback})
 			}
 		}
 	}
-	add(model, 0)
-	var next []string
-	if fallbacks != "" {
-		next = strings.Split(fallbacks, "\x00")
+	addModel := func(name string, fallback int) {
+		add(name, fallback)
+		for _, n := range v.blocks[name].any {
+			add(n, fallback)
+		}
 	}
-	for i, name := range append(next, v.blocks[model].fallbacks...) {
-		add(name, i+1)
+	addModel(model, 0)
+	for i, name := range append(slices.Clone(fallbacks), v.blocks[model].fallbacks...) {
+		addModel(name, i+1)
 	}
 	if len(s.Members) == 0 {
 		return nil
-	}
-	if v.kept.Add(1) <= maxSets {
-		// Clients' strings may point into a pooled body.
-		key = setKey{strings.Clone(model), strings.Clone(fallbacks)}
-		v.sets.Store(key, s)
 	}
 	return s
 }
@@ -119,6 +138,16 @@ func (v *View) index() {
 				listed[name] = true
 				break
 			}
+		}
+	}
+	v.mixed = make(map[mixedKey]*Set)
+	v.sets = make(map[string]*Set, len(v.byName)+len(v.blocks))
+	for name := range v.byName {
+		v.sets[name] = v.resolve(name, nil)
+	}
+	for name := range v.blocks {
+		if s := v.resolve(name, nil); s != nil {
+			v.sets[name] = s
 		}
 	}
 	v.names = make([]string, 0, len(listed))
