@@ -47,13 +47,18 @@ type Plugin struct {
 // failure ends the test.
 func Start(t testing.TB, dir string, config Config, opts ...Option) *Plugin {
 	t.Helper()
-	return Command(t, []string{build(t, dir)}, config, opts...)
+	return run(t, build(t, dir), config, opts)
 }
 
 // Command starts and configures any executable, in any language.
 func Command(t testing.TB, argv []string, config Config, opts ...Option) *Plugin {
 	t.Helper()
-	p, errs := configured(t, argv, config, false, opts)
+	return run(t, program{path: argv[0], args: argv}, config, opts)
+}
+
+func run(t testing.TB, what program, config Config, opts []Option) *Plugin {
+	t.Helper()
+	p, errs := configured(t, what, config, false, opts)
 	for _, e := range errs {
 		t.Errorf("config: %v", e)
 	}
@@ -67,14 +72,14 @@ func Command(t testing.TB, argv []string, config Config, opts ...Option) *Plugin
 // in the config.
 func ConfigErrors(t testing.TB, dir string, config Config, opts ...Option) []sdk.ConfigError {
 	t.Helper()
-	_, errs := configured(t, []string{build(t, dir)}, config, true, opts)
+	_, errs := configured(t, build(t, dir), config, true, opts)
 	return errs
 }
 
-func configured(t testing.TB, argv []string, config Config, checkOnly bool, opts []Option) (*Plugin, []sdk.ConfigError) {
+func configured(t testing.TB, what program, config Config, checkOnly bool, opts []Option) (*Plugin, []sdk.ConfigError) {
 	t.Helper()
 	o := newOptions(t, opts)
-	p, err := start(t, argv, o)
+	p, err := start(t, what, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,9 +99,9 @@ func configured(t testing.TB, argv []string, config Config, checkOnly bool, opts
 }
 
 // start connects to the plugin and leaves it without a config.
-func start(t testing.TB, argv []string, o *options) (*Plugin, error) {
+func start(t testing.TB, what program, o *options) (*Plugin, error) {
 	t.Helper()
-	process, conn, err := startProcess(t, argv, o)
+	process, conn, err := startProcess(t, what, o)
 	if err != nil {
 		return nil, err
 	}

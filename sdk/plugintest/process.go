@@ -37,14 +37,15 @@ const (
 	raceExit = 66
 )
 
-func startProcess(t testing.TB, argv []string, o *options) (*process, *grpc.ClientConn, error) {
+func startProcess(t testing.TB, what program, o *options) (*process, *grpc.ClientConn, error) {
 	t.Helper()
 	plugins, lifeline, err := os.Pipe()
 	if err != nil {
 		return nil, nil, err
 	}
 	defer plugins.Close()
-	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd := exec.Command(what.path)
+	cmd.Args = what.args
 	cmd.Env = o.env
 	level := "warn"
 	if testing.Verbose() {
@@ -59,7 +60,7 @@ func startProcess(t testing.TB, argv []string, o *options) (*process, *grpc.Clie
 	t.Cleanup(p.stop)
 	conn, err := host.Dial(p.client)
 	if err != nil {
-		return nil, nil, fmt.Errorf("start %s: %w", filepath.Base(argv[0]), err)
+		return nil, nil, fmt.Errorf("start %s: %w", filepath.Base(what.args[0]), err)
 	}
 	return p, conn, nil
 }
