@@ -20,13 +20,13 @@ var soundTypes = map[string]string{
 	"": "audio/mpeg", "mp3": "audio/mpeg", "opus": "audio/opus", "aac": "audio/aac", "flac": "audio/flac", "wav": "audio/wav", "pcm": "audio/pcm",
 }
 
-// Sound is what [Wall] speaks for a text: the bytes 0 to 255 for each word.
-func Sound(text string) []byte {
-	sound := make([]byte, soundOfWord*len(strings.Fields(text)))
-	for i := range sound {
-		sound[i] = byte(i)
+// sound is what the wall speaks for a text: the bytes 0 to 255 for each word.
+func sound(text string) []byte {
+	said := make([]byte, soundOfWord*len(strings.Fields(text)))
+	for i := range said {
+		said[i] = byte(i)
 	}
-	return sound
+	return said
 }
 
 func (x *exchange) speak() {
@@ -48,7 +48,7 @@ func (x *exchange) speak() {
 	if echo := x.echo(speechFields); echo != nil {
 		x.writer.Header().Set("X-Echo", string(encode(echo))) // the body has no room for it
 	}
-	x.whole(http.StatusOK, kind, Sound(x.text("input")))
+	x.whole(http.StatusOK, kind, sound(x.text("input")))
 }
 
 func (x *exchange) transcribe() { x.hear("transcribe") }

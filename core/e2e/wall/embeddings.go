@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"hash/fnv"
 	"math"
+	"net/http"
 	"strconv"
 )
 
@@ -58,7 +59,7 @@ func (x *exchange) embed() {
 	if echo := x.echo(embeddingFields); echo != nil {
 		b = append(append(b, `,"x_echo":`...), encode(echo)...)
 	}
-	x.whole(200, "application/json", append(b, '}'))
+	x.whole(http.StatusOK, "application/json", append(b, '}'))
 }
 
 // vector is a unit vector that only text decides.

@@ -206,15 +206,14 @@ func (w *Wall) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		return // the client left while it sent
 	}
-	fault, ok := w.due(x)
-	if !ok || fault != nil && x.strike(fault) {
-		return
-	}
-
 	h := rw.Header()
 	h["X-Request-Id"] = []string{x.id("req_")}
 	h["Openai-Version"] = []string{"2020-10-01"}
 	h["Openai-Processing-Ms"] = []string{"1"}
+	fault, ok := w.due(x)
+	if !ok || fault != nil && x.strike(fault) {
+		return
+	}
 	if refusal := w.admit(r); refusal != nil {
 		x.refuse(refusal)
 		return
