@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// What https://developers.openai.com/api/reference/resources/audio lists.
+// The fields of openai-go's AudioSpeechNewParams, AudioTranscriptionNewParams and AudioTranslationNewParams.
 var (
 	speechFields     = fields("input model voice instructions response_format speed stream_format")
 	transcribeFields = fields(`file model chunking_strategy include keywords known_speaker_names
@@ -113,8 +113,7 @@ func (x *exchange) hear(task string) {
 	}
 }
 
-// streamTranscript sends the events of
-// https://developers.openai.com/api/reference/resources/audio/subresources/transcriptions/streaming-events.
+// streamTranscript sends openai-go's TranscriptionTextDeltaEvent and TranscriptionTextDoneEvent.
 func (x *exchange) streamTranscript(text string) {
 	x.open()
 	for _, piece := range words(text) {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// What https://developers.openai.com/api/reference/resources/chat/subresources/completions/methods/create lists.
+// The fields of openai-go's ChatCompletionNewParams.
 var chatFields = fields(`messages model audio frequency_penalty function_call functions logit_bias logprobs
 	max_completion_tokens max_tokens metadata modalities moderation n parallel_tool_calls prediction presence_penalty
 	prompt_cache_key prompt_cache_options prompt_cache_retention reasoning_effort response_format safety_identifier

@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// What https://developers.openai.com/api/reference/resources/completions/methods/create lists.
+// The fields of openai-go's CompletionNewParams.
 var completionFields = fields(`prompt model best_of echo frequency_penalty logit_bias logprobs max_tokens n
 	presence_penalty seed stop stream stream_options suffix temperature top_p user`)
 
-// defaultLimit is how many tokens a text completion gives unless told otherwise, as the reference says.
+// defaultLimit is how many tokens a text completion gives unless told otherwise; see CompletionNewParams.MaxTokens.
 const defaultLimit = 16
 
 type completionChoice struct {

@@ -9,7 +9,7 @@ import (
 	"strconv"
 )
 
-// What https://developers.openai.com/api/reference/resources/embeddings/methods/create lists.
+// The fields of openai-go's EmbeddingNewParams.
 var embeddingFields = fields("input model dimensions encoding_format user")
 
 // maxDimensions is the length of a vector that is not shortened: that of text-embedding-3-small.

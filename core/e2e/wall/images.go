@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// What https://developers.openai.com/api/reference/resources/images lists for generate and edit.
+// The fields of openai-go's ImageGenerateParams and ImageEditParams.
 var imageFields = fields(`prompt model background complexity frame_count frame_duration_ms image input_fidelity markup mask
 	moderation n output_compression output_format partial_images quality response_format safety_identifier size stream
 	style svg user`)
@@ -112,7 +112,7 @@ func (x *exchange) images(prompt, format string, n, given int) {
 	x.json(answer)
 }
 
-// streamImages sends the events of https://developers.openai.com/api/reference/resources/images/generation-streaming-events:
+// streamImages sends openai-go's ImageGenPartialImageEvent and ImageGenCompletedEvent, or those of an edit:
 // one that is half done, and the image.
 func (x *exchange) streamImages(sum imageUsage, given int) {
 	type event struct {

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// What https://developers.openai.com/api/reference/resources/moderations/methods/create lists.
+// The fields of openai-go's ModerationNewParams.
 var moderationFields = fields("input model")
 
 var moderationCategories = strings.Fields(`harassment harassment/threatening hate hate/threatening illicit illicit/violent

@@ -163,7 +163,7 @@ func cut(text string) []string {
 // tokens is a guess at the length of a text, in tokens, as everybody makes it.
 func tokens(bytes int) int { return (bytes + 3) / 4 }
 
-// usage of https://developers.openai.com/api/reference/resources/chat: counts of chat and text completions.
+// usage is openai-go's CompletionUsage: counts of chat and text completions.
 type usage struct {
 	PromptTokens     int `json:"prompt_tokens"`
 	CompletionTokens int `json:"completion_tokens"`

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// What https://developers.openai.com/api/reference/resources/responses/methods/create lists.
+// The fields of openai-go's ResponseNewParams.
 var responseFields = fields(`input model access_programs background context_management conversation include instructions
 	max_output_tokens max_tool_calls metadata moderation parallel_tool_calls previous_response_id prompt prompt_cache_key
 	prompt_cache_options prompt_cache_retention reasoning safety_identifier service_tier store stream stream_options
