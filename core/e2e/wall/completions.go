@@ -9,7 +9,7 @@ import (
 var completionFields = fields(`prompt model best_of echo frequency_penalty logit_bias logprobs max_tokens n
 	presence_penalty seed stop stream stream_options suffix temperature top_p user`)
 
-// defaultLimit is how many tokens a text completion gives unless told otherwise; see CompletionNewParams.MaxTokens.
+// defaultLimit is the default of max_tokens on this endpoint, as its long-standing reference gives it.
 const defaultLimit = 16
 
 type completionChoice struct {
