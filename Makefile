@@ -1,0 +1,50 @@
+# Two commands on a fresh machine: `make run` and `make test`.
+GOLANGCI_LINT = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GOVULNCHECK   = go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
+NODE_CLIENTS  = core/e2e/clients/node examples/clients/node
+CONFIG       ?= router.hcl
+DATA         ?= data
+
+.PHONY: build run test check lint vuln generate verify-generated bench fuzz node-clients clean
+
+build: ## one binary, first-party plugins included
+	CGO_ENABLED=0 go build -trimpath -o bin/smartrouter .
+
+run: build ## answers at http://127.0.0.1:7601/v1, with no key and no service
+	bin/smartrouter serve --config $(CONFIG) --data-dir $(DATA)
+
+test: node-clients ## everything, with the race detector; installs the Node clients it needs
+	go test -race -timeout 20m ./...
+
+node-clients:
+	@command -v npm >/dev/null || { echo "make test needs node and npm (20 or newer): apt-get install nodejs npm"; exit 1; }
+	@for d in $(NODE_CLIENTS); do (cd $$d && npm ci --no-audit --no-fund --prefer-offline --loglevel=error) || exit 1; done
+
+check: lint verify-generated vuln ## format, lint with the arrows, generated code, go.mod, known holes
+	go mod tidy -diff
+	go run . fmt --check router.hcl $(wildcard examples/*/*/router.hcl)
+
+lint:
+	$(GOLANGCI_LINT) run ./...
+
+generate: ## protobuf code, by pinned tools
+	go generate ./...
+
+verify-generated: generate
+	@git diff --exit-code --stat -- '*.pb.go' || { echo "generated code is not what the .proto files say: commit what make generate wrote"; exit 1; }
+
+# The list of known holes is on a public server: where that can't be reached,
+# say so and go on.
+vuln:
+	@if curl -sfo /dev/null -m 10 https://vuln.go.dev/index/db.json; then $(GOVULNCHECK) ./...; \
+	else echo "govulncheck skipped: vuln.go.dev can't be reached from here"; fi
+
+bench: build ## us against httputil.ReverseProxy in one run
+	go run ./core/bench -smartrouter bin/smartrouter
+
+fuzz: ## every fuzz test for FUZZTIME each
+	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep ^Fuzz); do \
+		echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(or $(FUZZTIME),20s) $$p || exit 1; done; done
+
+clean:
+	rm -rf bin data
