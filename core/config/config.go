@@ -2,9 +2,26 @@
 //
 // It is the only package that knows HCL: every other gets these types, and
 // every mistake in a file becomes a [Diagnostics] with file, line and remedy.
+//
+//	config.go       what a file says, as types
+//	defaults.go     what it need not say; default.hcl: the default pipeline
+//	load.go         Load, Parse, Format: the order in which a file is read
+//	plugins.go      plugin blocks, providers.go: provider blocks, and ours
+//	channels.go     channel blocks and their keys
+//	pipelines.go    pipelines, steps and routes
+//	server.go       server, admin, log, store and key blocks
+//	decode.go       a plugin's config block by the plugin's own schema
+//	reader.go       blocks, attributes.go: typed attributes, units.go, checks.go
+//	references.go   plugin.selector.smart to what it names
+//	functions.go    env() and file()
+//	diagnostics.go  mistakes as people see them, suggest.go: did you mean
+//	source.go       a file's text, without secrets
+//	hash.go         what changed between two loads
 package config
 
 import (
+	"encoding/json"
+	"fmt"
 	"time"
 
 	"github.com/smart-ai-router/smartrouter/sdk"
@@ -29,8 +46,11 @@ type Config struct {
 	Routes []*Route
 	Keys   []*Key
 	// Hash changes with anything that matters, secrets included, which it
-	// does not reveal.
+	// does not reveal. It compares within one process only: its key is made
+	// at start.
 	Hash string
+	// Warnings are worth saying and stop nothing.
+	Warnings Diagnostics
 }
 
 // Server is what clients talk to.
@@ -64,8 +84,9 @@ type Server struct {
 
 // Admin is the operator's listener.
 type Admin struct {
-	// Address; empty: none.
-	Address string
+	// Address; empty: none. It is a loopback one unless AllowRemote.
+	Address     string
+	AllowRemote bool
 }
 
 // Log is what the router writes about itself.
@@ -94,6 +115,26 @@ func (Secret) MarshalText() ([]byte, error) { return []byte("***"), nil }
 // Reveal is the secret itself.
 func (s Secret) Reveal() string { return string(s) }
 
+// Env is an environment whose values never print, as they may be secrets.
+type Env map[string]string
+
+func (e Env) String() string   { return fmt.Sprint(e.hidden()) }
+func (e Env) GoString() string { return e.String() }
+
+// MarshalJSON keeps the values out.
+func (e Env) MarshalJSON() ([]byte, error) { return json.Marshal(e.hidden()) }
+
+func (e Env) hidden() map[string]Secret {
+	if e == nil {
+		return nil
+	}
+	hidden := make(map[string]Secret, len(e))
+	for name := range e {
+		hidden[name] = ""
+	}
+	return hidden
+}
+
 // Plugin is one plugin process and its configuration.
 type Plugin struct {
 	Kind sdk.Kind
@@ -101,19 +142,22 @@ type Plugin struct {
 	// Builtin is the first-party plugin's name within its kind; empty where
 	// Command is set.
 	Builtin string
-	// Command runs a third party's plugin, with its program first, found
-	// relative to the file's folder.
+	// Command runs a third party's plugin, with its program first: an absolute
+	// path, made from one relative to the file's folder, or a bare name for PATH.
 	Command []string
 	// SHA256 of the command's program, in hex; empty: not checked.
 	SHA256 string
 	// Env is the whole environment of a third party's plugin.
-	Env map[string]string
+	Env Env
 	// Grants of what its manifest needs.
 	Grants []string
 	// StartTimeout bounds the start up to Configure's answer.
 	StartTimeout time.Duration
 	// UpstreamRate is how many upstream requests a second it may make.
 	UpstreamRate float64
+	// Hash changes with all of these and with the config block; like that of
+	// [Config], within one process. Only plugins in use have one.
+	Hash string
 
 	source // where it stands, and its config block
 }
@@ -157,9 +201,10 @@ type Channel struct {
 	Weight      float64
 	Prices      []Price
 	MaxInFlight int // 0: no limit
-	Settings    map[string]string
-	Timeouts    Timeouts
-	Pool        Pool
+	// Settings are the provider's, replaced one by one by the channel's own.
+	Settings map[string]string
+	Timeouts Timeouts
+	Pool     Pool
 }
 
 // Price is what a channel charges for a model, in US dollars per million tokens.
@@ -226,6 +271,7 @@ type Step struct {
 	// Plugin is nil for the call step, where each channel's provider names it.
 	Plugin  *Plugin
 	Timeout time.Duration
+	// OnError is empty for the prober's and the call step, where no request waits.
 	OnError OnError
 	// Fresh and Stale are the lease of answers that name none.
 	Fresh, Stale time.Duration
