@@ -1,0 +1,56 @@
+# The default pipeline, in full: what runs when a file declares none.
+#
+# It is also where a step's defaults are written: an attribute that a step of
+# yours leaves out is what the step of the same kind says here.
+
+pipeline "default" {
+  # Renews health, keys and model lists in the background; requests only read.
+  step "health" {
+    run             = plugin.prober.models
+    timeout         = "10s" # of one probe
+    interval        = "5m"  # how long health holds
+    key_interval    = "30m" # how long a key's validity holds
+    models_interval = "1h"  # how long a list of models holds
+    at_once         = 8     # channels probed at the same time
+  }
+
+  # Answers from the cache what was answered before.
+  step "answers" {
+    run        = plugin.cache.local
+    timeout    = "50ms"
+    on_error   = "skip"
+    ttl        = "0s" # 0: no answer is cached until someone asks for it
+    max_answer = "1MiB"
+  }
+
+  # Chooses the targets and their order.
+  step "choose" {
+    run      = plugin.selector.smart
+    timeout  = "20ms"
+    on_error = "stale" # the last plan, else the declared order
+    fresh    = "5s"    # how long a plan serves as it is,
+    stale    = "60s"   # and then while it is renewed
+    headers  = []      # that the selector may read
+  }
+
+  # Asks whether targets can be reached that were never seen up.
+  step "precheck" {
+    run      = plugin.prechecker.race
+    timeout  = "2s"
+    on_error = "stale"
+    top      = 3 # targets asked about at the same time
+    fresh    = "1m"
+    stale    = "0s"
+  }
+
+  # Sends the request. Each channel's provider names the adapter.
+  step "call" {
+    run          = provider.adapter
+    timeout      = "1s"  # of the adapter's answer, not of the model's
+    max_attempts = 6     # over all targets of a request
+    patience     = "5s"  # the longest Retry-After waited out before a fallback
+    hold_headers = "15s" # how long a stream's headers wait for its content
+    whole_answer = "1MiB"
+    error_body   = "1KiB"
+  }
+}

@@ -1,0 +1,164 @@
+package config
+
+import (
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"github.com/smart-ai-router/smartrouter/sdk"
+)
+
+// firstParty are the plugins that are there without a block, by kind and name.
+var firstParty = []string{
+	"adapter.demo",
+	"adapter.openai",
+	"cache.local",
+	"prechecker.race",
+	"prober.models",
+	"selector.smart",
+}
+
+// grants that a plugin may be given.
+var grants = []string{sdk.NeedBilledCalls}
+
+// builtin is a first-party plugin with its defaults.
+func builtin(address string) *Plugin {
+	kind, name, _ := strings.Cut(address, ".")
+	p := Defaults.Plugin
+	p.Kind, p.Name, p.Builtin = sdk.Kind(kind), name, name
+	return &p
+}
+
+// plugins reads all plugin blocks into a table by kind and name.
+func (l *loader) readPlugins(blocks []*block) {
+	for _, address := range firstParty {
+		l.plugins[address] = entry[*Plugin]{value: builtin(address)}
+	}
+	for _, b := range blocks {
+		kind := sdk.Kind(b.labels[0])
+		if !slices.Contains(sdk.Kinds, kind) {
+			b.mistakef(b.head, didYouMean(b.labels[0], kindNames(), quoted), "unknown kind of plugin %q", b.labels[0])
+			continue
+		}
+		if !hclsyntax.ValidIdentifier(b.name()) {
+			b.mistakef(b.head, "begin with a letter, and use letters, digits, dashes and underscores", "%q is no name for references", b.name())
+			continue
+		}
+		l.plugins.declare(b.labels[0]+"."+b.name(), b, l.readPlugin(b, kind))
+	}
+}
+
+func (l *loader) readPlugin(b *block, kind sdk.Kind) *Plugin {
+	p := Defaults.Plugin
+	p.Kind, p.Name = kind, b.name()
+	p.source = source{file: b.file, block: b.head, eval: b.eval}
+	b.list("command", &p.Command)
+	b.text("sha256", &p.SHA256, digest)
+	b.table("env", (*map[string]string)(&p.Env))
+	b.set("grants", &p.Grants, oneOf(grants...))
+	b.duration("start_timeout", &p.StartTimeout, aboveZero)
+	b.number("upstream_rate", &p.UpstreamRate, aboveZero)
+	l.readUse(b, &p)
+	for _, name := range []string{"sha256", "env"} {
+		if b.has(name) && !b.has("command") {
+			b.mistakef(b.at(name), "remove it", "%s is for plugins with a command", name)
+		}
+	}
+	for name := range p.Env {
+		if !envName.MatchString(name) {
+			b.problem("env", b.entry("env", name), problemf("", "%q is no name of a variable", name))
+		}
+	}
+	if len(p.Command) > 0 && strings.ContainsRune(p.Command[0], filepath.Separator) && !filepath.IsAbs(p.Command[0]) {
+		p.Command[0] = filepath.Join(l.dir, p.Command[0])
+	}
+	if c := b.nested("config"); len(c) > 0 {
+		for _, again := range c[1:] {
+			b.mistakef(again.head, "put both into one block", "config is declared twice, first at %s", place(c[0].head))
+		}
+		p.config = raw(b.body, "config")
+		l.dumps[&p] = c[0].dump()
+	}
+	b.done()
+	return &p
+}
+
+// readUse finds out what runs: a command of the user's, or one of our plugins.
+func (l *loader) readUse(b *block, p *Plugin) {
+	own := table[*Plugin]{}
+	for _, address := range firstParty {
+		own[address] = entry[*Plugin]{value: builtin(address)}
+	}
+	switch {
+	case b.has("command"):
+		if b.attribute("use") != nil {
+			b.mistakef(b.at("use"), "remove one", "%s has both use and command", b)
+		}
+		if !b.failed["command"] && (len(p.Command) == 0 || p.Command[0] == "") {
+			b.problem("command", b.at("command"), problemf(`write one such as ["./bin/my-selector"]`, "names no program"))
+		}
+	case b.has("use"):
+		if used := b.plugin(own, "use", p.Kind); used != nil {
+			p.Builtin = used.Builtin
+		}
+	case own[string(p.Kind)+"."+p.Name].value != nil:
+		b.attribute("use")
+		p.Builtin = p.Name // our plugin of that name, configured
+	default:
+		b.attribute("use")
+		remedy := `add command = ["./bin/my-` + string(p.Kind) + `"]`
+		if of := ofKind(own, p.Kind); len(of) > 0 {
+			remedy += " or use = plugin." + of[0]
+		}
+		b.mistakef(b.head, remedy, "%s says nothing to run", b)
+	}
+}
+
+// raw is the first block of a type.
+func raw(body *hclsyntax.Body, typ string) *hclsyntax.Block {
+	i := slices.IndexFunc(body.Blocks, func(b *hclsyntax.Block) bool { return b.Type == typ })
+	return body.Blocks[i]
+}
+
+// dump evaluates a block whose schema the plugin knows, for the hash and for
+// the mistakes that need no schema.
+func (b *block) dump() map[string]any {
+	d := map[string]any{}
+	for name := range b.body.Attributes {
+		if v, ok := b.value(name); ok {
+			d[name] = canonical(v)
+		}
+	}
+	blocks := make([]any, 0, len(b.body.Blocks))
+	for _, nested := range b.body.Blocks {
+		blocks = append(blocks, []any{nested.Type, nested.Labels, b.inner(nested).dump()})
+	}
+	if len(blocks) > 0 {
+		d[""] = blocks
+	}
+	return d
+}
+
+// inUse are the plugins that something needs, by address.
+func inUse(c *Config) []*Plugin {
+	seen := map[*Plugin]bool{c.Store: true}
+	for _, p := range c.Pipelines {
+		for _, s := range p.Steps {
+			seen[s.Plugin] = true
+		}
+	}
+	for _, ch := range c.Channels {
+		if ch.Off == "" {
+			seen[ch.Provider.Adapter] = true
+		}
+	}
+	delete(seen, nil)
+	plugins := make([]*Plugin, 0, len(seen))
+	for p := range seen {
+		plugins = append(plugins, p)
+	}
+	slices.SortFunc(plugins, func(a, b *Plugin) int { return strings.Compare(a.Address(), b.Address()) })
+	return plugins
+}
