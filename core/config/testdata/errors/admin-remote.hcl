@@ -1,0 +1,6 @@
+channel "demo" {
+  provider = provider.demo
+}
+admin {
+  address = ":7602"
+}

@@ -1,0 +1,6 @@
+channel "a" {
+  provider = provider.demo
+  aliases = {
+    fast = ["x"]
+  }
+}

@@ -1,0 +1,5 @@
+channel "a" {
+  provider = provider.openai
+  api_key  = env("A")
+  api_keys = [env("B")]
+}

@@ -1,0 +1,7 @@
+channel "a" {
+  provider = provider.openai
+  api_keys = [
+    "sk-one",
+    "sk-one",
+  ]
+}

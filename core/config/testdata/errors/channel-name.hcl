@@ -1,0 +1,3 @@
+channel "my channel" {
+  provider = provider.demo
+}

@@ -1,0 +1,5 @@
+channel "a" {
+  provider = provider.demo
+  price "*" { input = 1 }
+  price "*" { input = 2 }
+}

@@ -1,0 +1,3 @@
+channel {
+  provider = provider.demo
+}

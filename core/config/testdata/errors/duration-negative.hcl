@@ -1,0 +1,6 @@
+channel "demo" {
+  provider = provider.demo
+}
+server {
+  drain_timeout = "-5s"
+}

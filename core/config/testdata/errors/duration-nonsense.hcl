@@ -1,0 +1,4 @@
+channel "a" {
+  provider = provider.demo
+  timeouts { connect = "soon" }
+}

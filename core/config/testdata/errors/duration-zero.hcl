@@ -1,0 +1,6 @@
+timeouts {
+  read = "0s"
+}
+channel "demo" {
+  provider = provider.demo
+}

@@ -1,0 +1,4 @@
+channel "a" {
+  provider = provider.openai
+  api_key = env("A", "b", "c")
+}

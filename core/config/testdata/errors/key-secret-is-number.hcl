@@ -1,0 +1,6 @@
+channel "demo" {
+  provider = provider.demo
+}
+key "me" {
+  secret = 12345678901234567890
+}

@@ -1,0 +1,7 @@
+channel "a" {
+  provider = provider.demo
+  models = [
+    "gpt-4o",
+    4,
+  ]
+}

@@ -1,0 +1,6 @@
+channel "demo" {
+  provider = provider.demo
+}
+model "fast" {
+  fallbacks = ["slow", "fast"]
+}

@@ -1,0 +1,4 @@
+channel "a" {
+  provider = provider.demo
+  priority = 1.5
+}

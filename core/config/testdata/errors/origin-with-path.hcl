@@ -1,0 +1,6 @@
+channel "demo" {
+  provider = provider.demo
+}
+server {
+  origins = ["https://app.example.com/"]
+}

@@ -1,0 +1,11 @@
+channel "demo" {
+  provider = provider.demo
+}
+
+pipeline "default" {
+
+  step "call" { run = provider.adapter }
+}
+pipeline "default" {
+  step "call" { run = provider.adapter }
+}

@@ -1,0 +1,7 @@
+channel "demo" {
+  provider = provider.demo
+}
+
+pipeline "default" {
+  step "choose" { run = plugin.selector.smart }
+}

@@ -1,0 +1,7 @@
+channel "demo" {
+  provider = provider.demo
+}
+plugin "selector" "smart" {
+  config {}
+  config {}
+}

@@ -1,0 +1,9 @@
+channel "demo" {
+  provider = provider.demo
+}
+plugin "selector" "mine" {
+  command = ["./a"]
+}
+plugin "selector" "mine" {
+  command = ["./b"]
+}

@@ -1,0 +1,6 @@
+channel "demo" {
+  provider = provider.demo
+}
+plugin "prober" "models" {
+  grants = ["billed_cals"]
+}

@@ -1,0 +1,6 @@
+channel "demo" {
+  provider = provider.demo
+}
+plugin "selector" "mine" {
+  use = plugin.cache.local
+}

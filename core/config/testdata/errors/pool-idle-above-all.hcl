@@ -1,0 +1,7 @@
+pool {
+  max_connections = 10
+  max_idle        = 20
+}
+channel "demo" {
+  provider = provider.demo
+}

@@ -1,0 +1,6 @@
+provider "my provider" {
+  base_url = "https://x.example/v1"
+}
+channel "demo" {
+  provider = provider.demo
+}

@@ -1,0 +1,3 @@
+channel "a" {
+  provider = lower("OPENAI")
+}

@@ -1,0 +1,6 @@
+channel "demo" {
+  provider = provider.demo
+}
+store {
+  cache = "plugin.cache.local"
+}

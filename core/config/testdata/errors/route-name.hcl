@@ -1,0 +1,5 @@
+channel "demo" {
+  provider = provider.demo
+}
+route "my route" {
+}

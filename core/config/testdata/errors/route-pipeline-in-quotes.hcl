@@ -1,0 +1,6 @@
+channel "demo" {
+  provider = provider.demo
+}
+route "chat" {
+  pipeline = "default"
+}

@@ -1,0 +1,7 @@
+channel "demo" {
+  provider = provider.demo
+}
+route "chat" {
+}
+route "chat" {
+}

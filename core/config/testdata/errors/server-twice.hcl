@@ -1,0 +1,5 @@
+server { region = "a" }
+server { region = "b" }
+channel "demo" {
+  provider = provider.demo
+}

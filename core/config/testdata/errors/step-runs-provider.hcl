@@ -1,0 +1,7 @@
+channel "demo" {
+  provider = provider.demo
+}
+
+pipeline "default" {
+  step "send" { run = provider.openai }
+}

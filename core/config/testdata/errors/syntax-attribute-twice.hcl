@@ -1,0 +1,7 @@
+server {
+  region = "a"
+  region = "b"
+}
+channel "demo" {
+  provider = provider.demo
+}

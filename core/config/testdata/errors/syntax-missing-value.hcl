@@ -1,0 +1,6 @@
+server {
+  address =
+}
+channel "demo" {
+  provider = provider.demo
+}

@@ -1,0 +1,3 @@
+channel "a" {
+  api_key = "sk-very-secret" oops
+}

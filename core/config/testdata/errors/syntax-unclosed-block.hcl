@@ -1,0 +1,2 @@
+channel "a" {
+  provider = provider.demo

@@ -1,0 +1,7 @@
+channel "demo" {
+  provider = provider.demo
+}
+
+chanel "b" {
+  provider = provider.demo
+}

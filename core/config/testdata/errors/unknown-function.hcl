@@ -1,0 +1,4 @@
+channel "a" {
+  provider = provider.openai
+  api_key = evn("OPENAI_API_KEY")
+}

@@ -1,0 +1,161 @@
+server {
+  address         = "0.0.0.0:8080"
+  max_body        = "8MiB"
+  max_header      = "32KiB"
+  origins         = ["https://app.example.com", "http://localhost:3000"]
+  hosts           = ["llm.example.com"]
+  allow_anonymous = true
+  region          = "eu-west"
+  header_timeout  = "1s"
+  body_timeout    = "2s"
+  idle_timeout    = "3s"
+  write_timeout   = "4s"
+  keep_alive      = "5s"
+  drain_timeout   = "0s"
+}
+
+admin {
+  address      = "10.0.0.1:7602"
+  allow_remote = true
+}
+
+log {
+  level = "debug"
+  json  = true
+}
+
+store { cache = plugin.cache.shared }
+
+timeouts {
+  connect = "1s"
+  read    = "1m"
+}
+
+pool {
+  max_connections = 10
+}
+
+key "team" {
+  secret = "${lower("A-SECRET-OF-")}the-team"
+}
+
+key "app" {
+  digest = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+}
+
+plugin "cache" "shared" {
+  command       = ["my-cache", "--verbose"]
+  env           = { TOKEN = env("TEST_API_KEY"), DEBUG = true }
+  start_timeout = "1m"
+  upstream_rate = 2.5
+}
+
+# Our own prober, with a grant.
+plugin "prober" "models" {
+  grants = ["billed_calls"]
+}
+
+provider "other" {
+  base_url      = "https://${env("TEST_HOST")}/v1"
+  needs_key     = true
+  public_models = true
+  settings = {
+    auth      = "header"
+    auth_name = "x-key"
+  }
+  timeouts { connect = "2s" }
+  pool { http2 = false }
+}
+
+# Replaces ours.
+provider "openai" {
+  base_url  = "https://proxy.example.com/openai"
+  no_models = true
+}
+
+channel "other" {
+  provider      = provider.other
+  api_keys      = [env("TEST_API_KEY"), "${env("UNSET")}-suffix", env("TEST_EMPTY"), "sk-written-down"]
+  tags          = concat(["paid"], split(",", "fast,good"))
+  aliases       = { "doubao-1.5-pro" = "ep-20260101" }
+  region        = "ap-south"
+  priority      = 0
+  weight        = 0.5
+  max_in_flight = 7
+  settings = {
+    auth_name = "x-other"
+    retries   = 3
+  }
+  price "*" {
+    input  = 0.15
+    output = 0.6
+  }
+  price "ep-20260101" { input = 1 }
+  timeouts {
+    first_token = "9s"
+  }
+  pool { max_idle = 1 }
+}
+
+channel "fixed" {
+  provider = provider.openai
+  base_url = "http://10.0.0.9/v1"
+  api_key  = env("UNSET", "sk-default")
+  models   = ["gpt-4o", "gpt-4o-mini"]
+}
+
+channel "resting" {
+  provider = provider.ollama
+  enabled  = false
+}
+
+channel "keyless" {
+  provider = provider.groq
+}
+
+model "fast" {
+  any = ["gpt-4o-mini"]
+}
+
+pipeline "short" {
+  step "health" {
+    run             = plugin.prober.models
+    interval        = "1m"
+    key_interval    = "2m"
+    models_interval = "3m"
+    at_once         = 2
+  }
+  step "choose" {
+    run     = plugin.selector.smart
+    headers = ["X-Team", "x-region"]
+    fresh   = "1s"
+    stale   = "2s"
+  }
+  step "answers" {
+    run        = plugin.cache.shared
+    ttl        = "10m"
+    max_answer = "64KiB"
+  }
+  step "call" {
+    run          = provider.adapter
+    max_attempts = 2
+    patience     = "1s"
+    hold_headers = "3s"
+    whole_answer = "2MiB"
+    error_body   = "2KiB"
+  }
+}
+
+pipeline "unused" {
+  step "call" { run = provider.adapter }
+}
+
+route "chat" {
+  paths    = ["/v1/chat/completions"]
+  models   = ["gpt-*"]
+  pipeline = pipeline.short
+}
+
+route "rest" {
+  pipeline = pipeline.short
+}

@@ -1,0 +1,3 @@
+channel "demo" {
+  provider = provider.demo
+}
