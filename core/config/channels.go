@@ -33,7 +33,7 @@ func (l *loader) readChannel(b *block) []*Channel {
 	}
 	var p provider
 	if b.required("provider", "provider.openai") {
-		p, _ = find(b, l.providers, "provider", "provider")
+		p = find(b, l.providers, "provider", "provider")
 	} else {
 		b.attribute("provider")
 	}

@@ -232,7 +232,7 @@ func (l *loader) readRoutes(blocks []*block) {
 			}
 		}
 		if b.has("pipeline") {
-			r.Pipeline, _ = find(b, l.pipelines, "pipeline", "pipeline")
+			r.Pipeline = find(b, l.pipelines, "pipeline", "pipeline")
 		} else {
 			b.attribute("pipeline")
 			r.Pipeline = l.defaultPipeline(b)

@@ -112,23 +112,25 @@ func (t table[T]) names() []string {
 	return names
 }
 
-// find resolves a reference below root.
-func find[T any](b *block, t table[T], name, root string) (value T, ok bool) {
+// find resolves a reference below root; the zero value: it is not there, or a
+// mistake was reported.
+func find[T any](b *block, t table[T], name, root string) T {
+	var none T
 	example := root + "." + typical(t.names())
 	r, ok := b.reference(name, root, example)
 	if !ok {
-		return value, false
+		return none
 	}
 	if r.path[0] != root || len(r.path) != 2 {
 		b.problem(name, r.at, problemf("write one such as "+example, "must be %s, and %s is none", article(root), r))
-		return value, false
+		return none
 	}
 	e, ok := t[r.path[1]]
 	if !ok {
 		b.unknown(name, r, didYouMean(r.path[1], t.names(), quoted), root, r.path[1])
-		return value, false
+		return none
 	}
-	return e.value, true
+	return e.value
 }
 
 // typical is the name that examples use.
