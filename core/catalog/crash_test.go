@@ -1,0 +1,266 @@
+package catalog
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestKilledUnderLoad(t *testing.T) {
+	t.Parallel()
+	i := loadEcho(t, newCatalog(t))
+	old := i.Status()
+
+	const callers = 200
+	failed := make(chan error, callers)
+	for range callers {
+		go func() {
+			_, _, err := i.Cache().Get(t.Context(), "wait", "")
+			failed <- err
+		}()
+	}
+	eventually(t, "all calls are under way", func() bool { return i.present.Load().life.plugin.LaneStats().Calls >= callers })
+	killed := time.Now()
+	signalTo(t, old.PID, syscall.SIGKILL)
+	for range callers {
+		var down Down
+		if err := <-failed; !errors.As(err, &down) || down.Plugin != "plugin.cache.echo" {
+			t.Fatalf("a call under way failed with %v", err)
+		}
+	}
+	if took := time.Since(killed); took > time.Second {
+		t.Errorf("the calls failed after %v", took)
+	}
+
+	eventually(t, "it answers again", func() bool { return i.Status().State == Ready })
+	s := i.Status()
+	if got := ask(t, i, "pid"); got == strconv.Itoa(old.PID) || got != strconv.Itoa(s.PID) {
+		t.Errorf("process %s answers, the status says %d, %d was killed", got, s.PID, old.PID)
+	}
+	if s.Epoch != 2 || s.Restarts != 1 || s.LastExit != "signal: killed" || s.Errors != callers || s.Calls != callers {
+		t.Errorf("status is %+v", s)
+	}
+}
+
+func TestDownFailsAtOnce(t *testing.T) {
+	t.Parallel()
+	c := newCatalog(t, func(o *Options) {
+		o.Restart = Restart{First: time.Hour, Max: time.Hour, Crashes: 1, Window: time.Minute, Quarantine: time.Hour}
+	})
+	i := loadEcho(t, c)
+	signalTo(t, i.Status().PID, syscall.SIGKILL)
+	eventually(t, "it is down", func() bool { return i.Status().State == Quarantined })
+	began := time.Now()
+	_, _, err := i.Cache().Get(context.Background(), "pid", "")
+	var down Down
+	if !errors.As(err, &down) || down.State != Quarantined {
+		t.Fatalf("error is %v", err)
+	}
+	if want := "plugin.cache.echo is quarantined: 1 crashes within 1m0s, the last: signal: killed"; err.Error() != want {
+		t.Errorf("error is %q, want %q", err, want)
+	}
+	if took := time.Since(began); took > 100*time.Millisecond {
+		t.Errorf("it took %v", took)
+	}
+}
+
+// A reload is the user's way to say that it is mended now.
+func TestReloadEndsQuarantine(t *testing.T) {
+	t.Parallel()
+	c := newCatalog(t, func(o *Options) {
+		o.Restart = Restart{Crashes: 1, Window: time.Minute, Quarantine: time.Hour}
+	})
+	i := loadEcho(t, c)
+	signalTo(t, i.Status().PID, syscall.SIGKILL)
+	eventually(t, "it is quarantined", func() bool { return i.Status().State == Quarantined })
+	if again := loadEcho(t, c); again != i {
+		t.Error("it was not carried over")
+	}
+	eventually(t, "it answers again", func() bool { return i.Status().State == Ready })
+}
+
+func TestCrashLoop(t *testing.T) {
+	t.Parallel()
+	c := newCatalog(t, func(o *Options) {
+		o.Restart = Restart{First: time.Millisecond, Max: time.Second, Crashes: 4, Window: time.Minute, Quarantine: 300 * time.Millisecond}
+	})
+	i := loadEcho(t, c)
+	crash := filepath.Join(c.options.DataDir, "plugins", "cache.echo", "crash")
+	if err := os.WriteFile(crash, []byte("no disk"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	signalTo(t, i.Status().PID, syscall.SIGKILL)
+	eventually(t, "it is quarantined", func() bool { return i.Status().State == Quarantined })
+	if s := i.Status(); s.LastExit != "ended at its start: exit status 7: no disk" {
+		t.Errorf("status says %q", s.LastExit)
+	}
+	if err := os.Remove(crash); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it is tried again", func() bool { return i.Status().State == Ready })
+	if got := ask(t, i, "greeting"); got != "hello" {
+		t.Errorf("it says %q", got)
+	}
+}
+
+// Not parallel: it measures time.
+func TestHungIsReplaced(t *testing.T) {
+	i := loadEcho(t, newCatalog(t))
+	old := i.Status().PID
+	stopped := time.Now()
+	signalTo(t, old, syscall.SIGSTOP)
+	eventually(t, "it is replaced", func() bool { s := i.Status(); return s.State == Ready && s.PID != old })
+	if took := time.Since(stopped); took > 2*time.Second {
+		t.Errorf("it took %v", took)
+	}
+	if s := i.Status(); s.LastExit != "did not answer for 1s" {
+		t.Errorf("status says %q", s.LastExit)
+	}
+	eventually(t, "the hung process is gone", func() bool { return !alive(old) })
+	ask(t, i, "pid")
+}
+
+// go-plugin's Kill would wait for ever for a stopped process.
+func TestKillNeverBlocks(t *testing.T) {
+	t.Parallel()
+	c := newCatalog(t, func(o *Options) { o.Watch = Watch{Every: time.Hour, Silence: time.Hour} })
+	set := load(t, c, plugin("cache", "echo"))
+	i := set.Plugin("plugin.cache.echo")
+	pid := i.Status().PID
+	signalTo(t, pid, syscall.SIGSTOP)
+	began := time.Now()
+	set.Release()
+	if took := time.Since(began); took > 100*time.Millisecond {
+		t.Errorf("release took %v", took)
+	}
+	eventually(t, "the stopped process is gone", func() bool { return !alive(pid) })
+
+	i = loadEcho(t, c)
+	pid = i.Status().PID
+	signalTo(t, pid, syscall.SIGSTOP)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	began = time.Now()
+	if err := c.Close(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("close says %v", err)
+	}
+	if took := time.Since(began); took > time.Second {
+		t.Errorf("close took %v", took)
+	}
+	if alive(pid) {
+		t.Error("the stopped process is still there")
+	}
+}
+
+func TestForkedChildrenDieToo(t *testing.T) {
+	t.Parallel()
+	i := loadEcho(t, newCatalog(t))
+	child, err := strconv.Atoi(ask(t, i, "fork"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !alive(child) {
+		t.Fatal("the child does not live")
+	}
+	signalTo(t, i.Status().PID, syscall.SIGKILL)
+	eventually(t, "the child is gone", func() bool { return !alive(child) })
+	eventually(t, "it answers again", func() bool { return i.Status().State == Ready })
+}
+
+func TestGoodbye(t *testing.T) {
+	t.Parallel()
+	c := newCatalog(t)
+	set := load(t, c, plugin("cache", "echo"))
+	pid := set.Plugins()[0].Status().PID
+	set.Release()
+	eventually(t, "the process is gone", func() bool { return !alive(pid) })
+	if _, err := os.Stat(filepath.Join(c.options.DataDir, "plugins", "cache.echo", "closed")); err != nil {
+		t.Errorf("it could not close what it had open: %v", err)
+	}
+	if s := set.Plugins()[0].Status(); s.State != Stopped || s.PID != 0 {
+		t.Errorf("status is %+v", s)
+	}
+}
+
+// Not parallel: it counts what the whole process has.
+func TestRestartsLeaveNothing(t *testing.T) {
+	c := newCatalog(t, func(o *Options) {
+		o.Restart = Restart{First: time.Microsecond, Max: time.Microsecond, Crashes: 1000, Window: time.Minute, Quarantine: time.Minute}
+		o.Watch = Watch{Every: 20 * time.Millisecond, Silence: 100 * time.Millisecond}
+	})
+	i := loadEcho(t, c)
+	restart := func(s syscall.Signal) {
+		old := i.Status()
+		signalTo(t, old.PID, s)
+		eventually(t, "it answers again", func() bool { now := i.Status(); return now.State == Ready && now.Epoch > old.Epoch })
+		ask(t, i, "pid")
+	}
+	restart(syscall.SIGKILL)
+	var before, now usage
+	eventually(t, "all is quiet", func() bool { before = measure(t, c); return before == measure(t, c) && before.folders == 1 })
+	for n := range 50 {
+		if n%10 == 9 {
+			restart(syscall.SIGSTOP)
+		} else {
+			restart(syscall.SIGKILL)
+		}
+	}
+	limit := time.Now().Add(5 * time.Second)
+	for now = measure(t, c); now != before; now = measure(t, c) {
+		if time.Now().After(limit) {
+			t.Fatalf("before: %+v, after 50 restarts: %+v\n%s", before, now, stacks())
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+}
+
+// usage is what a leak would grow.
+type usage struct{ goroutines, files, folders, sockets, zombies int }
+
+func measure(t testing.TB, c *Catalog) (u usage) {
+	t.Helper()
+	u.goroutines = runtime.NumGoroutine()
+	files, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.files = len(files)
+	folders, err := os.ReadDir(c.folder.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.folders = len(folders)
+	sockets, err := filepath.Glob(filepath.Join(c.folder.path, "*", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.sockets = len(sockets)
+	children, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, task := range children {
+		list, err := os.ReadFile(filepath.Join("/proc/self/task", task.Name(), "children"))
+		if err != nil {
+			continue // a thread that has ended meanwhile
+		}
+		for _, child := range strings.Fields(string(list)) {
+			if pid, err := strconv.Atoi(child); err == nil && !alive(pid) {
+				u.zombies++
+			}
+		}
+	}
+	return u
+}
+
+func stacks() string {
+	b := make([]byte, 1<<20)
+	return string(b[:runtime.Stack(b, true)])
+}

@@ -1,0 +1,32 @@
+// Package catalog runs the plugins: one process each, started, checked,
+// supervised and swapped. It is the host's only importer of go-plugin.
+//
+//	catalog.go   Catalog, Load: from configuration to running plugins
+//	set.go       Set: the plugins of one configuration, until released
+//	instance.go  Instance: one plugin, whatever process it has now
+//	call.go      the five kinds, called through an Instance
+//	upstream.go  what a plugin may ask of the router's HTTP client
+//	status.go    State, Status, Down
+//	backoff.go   when a crashed plugin starts again
+//	life.go      one process from start to clean-up
+//	runner.go    go-plugin's runner: output and end of a process
+//	process.go   starting and killing processes
+//	program.go   what is executed: path, checksum, environment
+//	folder.go    private socket folders, and sweeping those of dead hosts
+//	lines.go     what plugins print, as log lines
+//
+// An Instance is what others hold. Its process may die and be replaced at any
+// time: calls fail with [Down] meanwhile and go to the new process after it.
+//
+// The life of a plugin:
+//
+//  1. its program is found and, where a checksum is set, hashed
+//  2. it starts in a process group of its own, with nothing of the router's
+//     environment, and with a pipe whose end tells it that the router is gone
+//  3. it describes itself; its config block is decoded with its own schema
+//  4. it is configured, and takes calls
+//  5. it is watched: its end is seen at once, its silence within two seconds
+//  6. crashed, it starts again at once, then with back-off; a plugin that
+//     keeps crashing is quarantined
+//  7. it is killed, with its group, when no configuration in use names it
+package catalog

@@ -1,0 +1,250 @@
+package catalog
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/smart-ai-router/smartrouter/core/config"
+	"github.com/smart-ai-router/smartrouter/sdk"
+)
+
+// Watch says how a hung plugin is found.
+type Watch struct {
+	// Every is the time between two pings.
+	Every time.Duration
+	// Silence is how long one may stay unanswered.
+	Silence time.Duration
+}
+
+// Instance is one plugin, whatever process it has now.
+type Instance struct {
+	catalog  *Catalog
+	address  string
+	identity string
+	log      hclog.Logger
+	upstream *upstream // holds the present configuration
+
+	present atomic.Pointer[presence]
+	calls   atomic.Uint64
+	errors  atomic.Uint64
+
+	holders int                // Sets that have it; guarded by Catalog.mu
+	stop    context.CancelFunc // nil until it is supervised; guarded by Catalog.mu
+	hurry   chan struct{}      // ends a quarantine
+
+	mu       sync.Mutex
+	status   Status
+	manifest sdk.Manifest
+	config   []byte // JSON, as the last process got it
+}
+
+// presence is what calls find: a process, or why there is none.
+type presence struct {
+	life *life
+	down Down
+}
+
+func (c *Catalog) newInstance(p *config.Plugin, identity string) *Instance {
+	i := &Instance{
+		catalog:  c,
+		address:  p.Address(),
+		identity: identity,
+		log:      c.log.With("plugin", who(p)),
+		upstream: newUpstream(c.options.Upstream, p),
+		hurry:    make(chan struct{}, 1),
+	}
+	i.absent(Starting, "it was not started yet")
+	return i
+}
+
+// Manifest is what the plugin says of itself.
+func (i *Instance) Manifest() sdk.Manifest {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.manifest
+}
+
+// Status is how the plugin does now.
+func (i *Instance) Status() Status {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	s := i.status
+	s.Address, s.Calls, s.Errors = i.address, i.calls.Load(), i.errors.Load()
+	return s
+}
+
+func (i *Instance) configJSON() []byte {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.config
+}
+
+// retry ends a quarantine: whoever loads a configuration again wants to know
+// whether the plugin works now.
+func (i *Instance) retry() {
+	if i.Status().State == Quarantined {
+		select {
+		case i.hurry <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// start brings up a process and lets calls go to it.
+func (i *Instance) start(ctx context.Context) (*life, error) {
+	began := time.Now()
+	l, err := i.catalog.begin(ctx, i.upstream, false)
+	if err != nil {
+		return nil, err
+	}
+	took := time.Since(began)
+	m, pid := l.plugin.Manifest(), l.child.process().pid
+	i.mu.Lock()
+	s := &i.status
+	s.Name, s.Version, s.PID, s.State, s.Started = m.Name, m.Version, pid, Ready, time.Now()
+	s.Restarts = int(s.Epoch)
+	s.Epoch++
+	i.manifest, i.config = m, l.config
+	i.present.Store(&presence{life: l})
+	i.mu.Unlock()
+	i.log.Info("plugin started", "pid", pid, "version", m.Version, "took", took.Round(100*time.Microsecond))
+	i.catalog.options.Observer.Started(i.upstream.plugin.Load(), pid, took)
+	return l, nil
+}
+
+// absent makes calls fail at once.
+func (i *Instance) absent(state State, reason string) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.status.State, i.status.PID = state, 0
+	i.present.Store(&presence{down: Down{Plugin: i.address, State: state, Reason: reason}})
+}
+
+// supervise keeps a process running until ctx ends, beginning with l.
+func (i *Instance) supervise(ctx context.Context, l *life) {
+	b := backoff{Restart: i.catalog.options.Restart}
+	for l != nil {
+		pid, began := l.child.process().pid, time.Now()
+		hung := i.watch(ctx, l)
+		if ctx.Err() != nil {
+			i.absent(Stopped, notWanted)
+			i.catalog.end(l, goodbyeTime)
+			return
+		}
+		i.absent(Restarting, "its process ended")
+		reason := hung
+		if exit := l.exit(); hung == "" {
+			reason = exit
+		}
+		i.catalog.end(l, 0)
+		i.catalog.options.Observer.Exited(i.upstream.plugin.Load(), pid, reason)
+		l = i.revive(ctx, &b, reason, time.Since(began))
+	}
+	i.absent(Stopped, notWanted)
+}
+
+const notWanted = "no configuration in use names it"
+
+// revive starts a process again, as often as it takes; nil: ctx has ended.
+func (i *Instance) revive(ctx context.Context, b *backoff, reason string, lived time.Duration) *life {
+	for {
+		i.mu.Lock()
+		i.status.LastExit = reason
+		i.mu.Unlock()
+		wait, quarantine := b.crashed(time.Now(), lived)
+		if quarantine {
+			reason = fmt.Sprintf("%d crashes within %v, the last: %s", b.Crashes, b.Window, reason)
+			i.absent(Quarantined, reason)
+			i.log.Error("plugin quarantined", "reason", reason, "for", wait)
+		} else {
+			i.absent(Restarting, reason)
+			i.log.Warn("plugin crashed", "reason", reason, "restarts_in", wait)
+		}
+		if !i.pause(ctx, wait) {
+			return nil
+		}
+		l, err := i.start(ctx)
+		if err == nil {
+			return l
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		reason, lived = strings.TrimPrefix(err.Error(), who(i.upstream.plugin.Load())+": "), 0
+	}
+}
+
+// pause reports false when ctx has ended.
+func (i *Instance) pause(ctx context.Context, wait time.Duration) bool {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-i.hurry:
+	case <-ctx.Done():
+	}
+	return ctx.Err() == nil
+}
+
+// watch returns when the process has ended, when it has to be ended, and then
+// says why, or when ctx has ended.
+func (i *Instance) watch(ctx context.Context, l *life) (hung string) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	silent := make(chan string, 1)
+	go l.ping(ctx, i.catalog.options.Watch, silent)
+	ended := l.child.process().ended
+	select {
+	case <-ended:
+	case <-ctx.Done():
+	case hung = <-silent:
+		if l.gone() {
+			return ""
+		}
+		l.child.kill()
+		select {
+		case <-ended:
+		case <-time.After(killTime):
+		}
+	}
+	return hung
+}
+
+// killTime is how long the end of a killed process is waited for. The next one
+// might find its files locked.
+const killTime = 500 * time.Millisecond
+
+// ping says when and why the process has to be ended.
+func (l *life) ping(ctx context.Context, w Watch, silent chan<- string) {
+	tick := time.NewTicker(w.Every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		sent := time.Now()
+		pingCtx, cancel := context.WithTimeout(ctx, w.Silence)
+		err := l.plugin.Ping(pingCtx)
+		timedOut := pingCtx.Err() != nil
+		cancel()
+		switch {
+		case err == nil || ctx.Err() != nil:
+		case !timedOut:
+			silent <- "lost its connection: " + err.Error()
+			return
+		case time.Since(sent) > 2*w.Silence:
+			// The router itself stood still; the plugin gets another chance.
+		default:
+			silent <- fmt.Sprintf("did not answer for %v", w.Silence)
+			return
+		}
+	}
+}

@@ -1,0 +1,253 @@
+package catalog
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/smart-ai-router/smartrouter/core/config"
+	"github.com/smart-ai-router/smartrouter/sdk"
+)
+
+// TestMain makes the test binary what the router is: one program that is the
+// host or, by its arguments, any of the plugins.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 {
+		switch role := os.Args[len(os.Args)-1]; os.Args[1] {
+		case "plugin":
+			servePlugin(role)
+		case "host":
+			beHost(role)
+		}
+	}
+	os.Exit(m.Run())
+}
+
+func servePlugin(role string) {
+	switch role {
+	case "cache/echo":
+		sdk.Serve(&sdk.Plugin{Name: "echo", Version: "1.2.3", Cache: &echo{Greeting: "hello"}})
+	case "cache/deaf":
+		os.Unsetenv(sdk.EnvLifeline)
+		sdk.Serve(&sdk.Plugin{Name: "deaf", Version: "1", Cache: &echo{}})
+	case "prober/asker":
+		sdk.Serve(&sdk.Plugin{Name: "asker", Version: "1", Prober: asker{}})
+	}
+	fmt.Fprintln(os.Stderr, "no such plugin:", role)
+	os.Exit(2)
+}
+
+// echo is a cache whose namespaces are questions about its process.
+type echo struct {
+	sdk.Cache
+	Greeting string `config:"greeting"`
+	dataDir  string
+}
+
+func (e *echo) Validate() error {
+	if e.Greeting == "rude" {
+		return sdk.ConfigError{Path: "greeting", Message: "is rude"}
+	}
+	return nil
+}
+
+// Start fails where its data folder says so.
+func (e *echo) Start(_ context.Context, s sdk.Setup) error {
+	e.dataDir = s.DataDir
+	if reason, err := os.ReadFile(filepath.Join(s.DataDir, "crash")); err == nil {
+		fmt.Fprintln(os.Stderr, string(reason))
+		os.Exit(7)
+	}
+	return nil
+}
+
+func (e *echo) Close() error { return os.WriteFile(filepath.Join(e.dataDir, "closed"), nil, 0o600) }
+
+func (e *echo) Get(ctx context.Context, question, argument string) (sdk.Entry, bool, error) {
+	answer := ""
+	switch question {
+	case "greeting":
+		answer = e.Greeting
+	case "pid":
+		answer = strconv.Itoa(os.Getpid())
+	case "environment":
+		answer = strings.Join(os.Environ(), "\n")
+	case "wait":
+		<-ctx.Done()
+		return sdk.Entry{}, false, ctx.Err()
+	case "deadline":
+		deadline, _ := ctx.Deadline()
+		answer = time.Until(deadline).String()
+	case "fork":
+		c := exec.Command("/bin/sleep", "1000")
+		if err := c.Start(); err != nil {
+			return sdk.Entry{}, false, err
+		}
+		answer = strconv.Itoa(c.Process.Pid)
+	case "flood":
+		n, _ := strconv.Atoi(argument)
+		w := bufio.NewWriter(os.Stderr)
+		for i := range n {
+			fmt.Fprintln(w, "flood", i)
+		}
+		fmt.Fprintln(w, strings.Repeat("x", 200<<10))
+		if err := w.Flush(); err != nil {
+			return sdk.Entry{}, false, err
+		}
+	case "log":
+		sdk.Log.Warn(argument, "key", "value")
+	case "fail":
+		return sdk.Entry{}, false, errors.New(argument)
+	}
+	return sdk.Entry{Namespace: question, Key: argument, Value: []byte(answer)}, true, nil
+}
+
+// asker asks upstream what the channel's settings say.
+type asker struct{}
+
+func (asker) Probe(ctx context.Context, c sdk.Channel, up sdk.Upstream) (sdk.Health, error) {
+	r, err := up.Do(ctx, sdk.UpstreamRequest{Method: c.Settings["method"], Endpoint: sdk.Models})
+	if err != nil {
+		return sdk.Health{}, err
+	}
+	return sdk.Health{State: sdk.HealthUp, Reason: string(r.Body)}, nil
+}
+
+// beHost loads plugins, prints their pids and lives until it is killed.
+func beHost(dataDir string) {
+	c, err := New(Options{DataDir: dataDir, Self: self})
+	if err == nil {
+		var set *Set
+		set, err = c.Load(context.Background(), []*config.Plugin{plugin("cache", "echo"), plugin("cache", "deaf")})
+		if err == nil {
+			fork, _, _ := set.Plugin("plugin.cache.deaf").Cache().Get(context.Background(), "fork", "")
+			fmt.Println(set.Plugins()[0].Status().PID, set.Plugins()[1].Status().PID, string(fork.Value))
+			select {}
+		}
+	}
+	fmt.Println(err)
+	os.Exit(1)
+}
+
+// self serves the plugins of servePlugin.
+var self = []string{"/proc/self/exe", "plugin", "serve"}
+
+// plugin is a first-party plugin.
+func plugin(kind sdk.Kind, name string) *config.Plugin {
+	p := config.Defaults.Plugin
+	p.Kind, p.Name, p.Builtin = kind, name, name
+	return &p
+}
+
+// command is a third party's plugin that runs the test binary.
+func command(t testing.TB, kind sdk.Kind, args ...string) *config.Plugin {
+	t.Helper()
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := config.Defaults.Plugin
+	p.Kind, p.Name = kind, "foreign"
+	p.Command = append([]string{exe}, args...)
+	return &p
+}
+
+// script is a third party's plugin in shell.
+func script(text string) *config.Plugin {
+	p := config.Defaults.Plugin
+	p.Kind, p.Name = sdk.KindCache, "foreign"
+	p.Command = []string{"/bin/sh", "-c", text}
+	return &p
+}
+
+// silent lives and says nothing.
+const silent = "exec sleep 1000"
+
+// newCatalog has plugins that find back quickly, and is closed with the test.
+func newCatalog(t testing.TB, change ...func(*Options)) *Catalog {
+	t.Helper()
+	o := Options{DataDir: t.TempDir(), Self: self}
+	for _, f := range change {
+		f(&o)
+	}
+	c, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		if err := c.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+func load(t testing.TB, c *Catalog, plugins ...*config.Plugin) *Set {
+	t.Helper()
+	s, err := c.Load(t.Context(), plugins)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// loadEcho runs one echo.
+func loadEcho(t testing.TB, c *Catalog) *Instance {
+	t.Helper()
+	return load(t, c, plugin("cache", "echo")).Plugin("plugin.cache.echo")
+}
+
+// ask asks an echo.
+func ask(t testing.TB, i *Instance, question string) string {
+	t.Helper()
+	e, _, err := i.Cache().Get(t.Context(), question, "")
+	if err != nil {
+		t.Fatalf("ask for its %s: %v", question, err)
+	}
+	return string(e.Value)
+}
+
+// eventually polls: the limit is for a machine under load.
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	limit := time.Now().Add(15 * time.Second)
+	for !ok() {
+		if time.Now().After(limit) {
+			t.Fatalf("never: %s", what)
+		}
+		<-time.After(2 * time.Millisecond)
+	}
+}
+
+// alive reports whether a process is there and no zombie.
+func alive(pid int) bool {
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return false
+	}
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	return !strings.HasPrefix(rest, "Z") && !strings.HasPrefix(rest, "X")
+}
+
+func signalTo(t testing.TB, pid int, s syscall.Signal) {
+	t.Helper()
+	if pid <= 1 {
+		t.Fatalf("there is no process to send %v to", s)
+	}
+	if err := unix.Kill(pid, s); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,51 @@
+package catalog
+
+import (
+	"fmt"
+	"time"
+)
+
+// State is what a plugin does now.
+type State string
+
+// The states.
+const (
+	Starting    State = "starting"
+	Ready       State = "ready"
+	Restarting  State = "restarting"
+	Quarantined State = "quarantined"
+	Stopped     State = "stopped"
+)
+
+// Down is the error of every call to a plugin that has no process now. Calls
+// that were under way when the process ended fail with it too.
+type Down struct {
+	Plugin string // its address
+	State  State
+	Reason string // why the last process ended
+}
+
+func (d Down) Error() string { return fmt.Sprintf("%s is %s: %s", d.Plugin, d.State, d.Reason) }
+
+// Status is how a plugin does.
+type Status struct {
+	Address string
+	// Name and Version as the plugin says.
+	Name    string
+	Version string
+	// PID of the present process; 0: none.
+	PID   int
+	State State
+	// Restarts after the first start.
+	Restarts int
+	Calls    uint64
+	// Errors are the calls that failed, those of Down included.
+	Errors uint64
+	// Started is when the present or the last process took its first calls.
+	Started time.Time
+	// LastExit is why the last process ended, or could not start; empty: none did.
+	LastExit string
+	// Epoch counts the processes that took calls. What the plugin said of its
+	// own addresses is worth nothing when it changed.
+	Epoch uint64
+}
