@@ -1,0 +1,15 @@
+// Package openai reads and writes OpenAI's own wire, which most providers speak.
+//
+//   - request.go: [ReadRequest] finds in a JSON body what routing needs, and
+//     [Outgoing] says what to change before the body is sent on.
+//   - prompt.go: what is in the messages: images, text, the head of the talk.
+//   - form.go: the same for multipart/form-data: [ReadForm], [SpliceForm].
+//   - multipart.go: the strict reader of such bodies.
+//   - stream.go: [Classify] says what a streamed event means.
+//   - response.go: [ReadResponse] and [ReadUsage] read whole answers and usage.
+//   - fault.go: [AppendError] and [AppendErrorEvent] for clients.
+//   - failure.go: [ReadError] of a provider.
+//
+// Nothing is decoded that is not asked for: a request costs one pass over its
+// bytes to check them and one quick walk through its messages.
+package openai

@@ -1,0 +1,136 @@
+package openai
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/smart-ai-router/smartrouter/core/wire"
+	"github.com/smart-ai-router/smartrouter/core/wire/rawjson"
+	"github.com/smart-ai-router/smartrouter/core/wire/sse"
+	"github.com/smart-ai-router/smartrouter/sdk"
+)
+
+const (
+	aID = iota
+	aModel
+	aUsage
+	aChoices
+	aError
+	aStatus
+	aObject
+	aType
+	answerCount
+)
+
+var answerKeys = rawjson.NewKeys("id", "model", "usage", "choices", "error", "status", "object", "type")
+
+// ReadResponse reads a whole JSON answer; of speech and plain transcripts there
+// is nothing to read. A body that is no single well-formed
+// JSON object is an error, such as an HTML page that came with a 200; an error
+// object that came with a 200 is [wire.Response.Error].
+func ReadResponse(endpoint sdk.Endpoint, body []byte) (wire.Response, error) {
+	var r wire.Response
+	var at [answerCount]rawjson.Field
+	if err := answerKeys.Scan(body, rawjson.DefaultDepth, at[:]); err != nil {
+		return r, fmt.Errorf("answer of %s: %w", endpoint, err)
+	}
+	raw := func(f int) []byte { return at[f].Value.Of(body) }
+	failed := len(raw(aError)) > 0 && !isNull(raw(aError)) ||
+		string(raw(aObject)) == `"error"` || string(raw(aType)) == `"error"`
+	if failed {
+		e := readErrorBody(body)
+		r.Error = &e
+		return r, nil
+	}
+	r.ID, _ = rawjson.Unquote(raw(aID)) // absent or a number: no id
+	r.Model, _ = rawjson.Unquote(raw(aModel))
+	r.Usage = readUsage(raw(aUsage))
+	if endpoint == sdk.Responses {
+		if status, ok := rawjson.Unquote(raw(aStatus)); ok {
+			r.Finish = []string{status}
+		}
+		if string(raw(aStatus)) == `"failed"` {
+			r.Error = &wire.Error{Type: "server_error", Message: "the response failed and does not say why"}
+		}
+		return r, nil
+	}
+	c := rawjson.Cursor{Doc: raw(aChoices)}
+	if c.Array() {
+		for c.More() {
+			choice := c.Skip().Of(c.Doc)
+			if reason := child(choice, "finish_reason"); len(reason) > 2 && reason[0] == '"' {
+				r.Finish = append(r.Finish, known(reason[1:len(reason)-1]))
+			}
+		}
+	}
+	return r, nil
+}
+
+// known returns the string of a finish reason, without making the usual ones anew.
+func known(reason []byte) string {
+	for _, s := range [...]string{"stop", "length", "tool_calls", "content_filter", "function_call"} {
+		if s == string(reason) {
+			return s
+		}
+	}
+	return string(reason)
+}
+
+// ReadUsage reads the usage out of an event that [Classify] found it in.
+func ReadUsage(e *sse.Event) wire.Usage {
+	usage := child(e.Data, "usage")
+	if !isObject(usage) {
+		usage = child(child(e.Data, "response"), "usage")
+	}
+	return readUsage(usage)
+}
+
+// readUsage reads a usage object by its names in chat, completions and
+// embeddings (prompt_tokens ...) or in responses, images and audio
+// (input_tokens ...); DeepSeek's name for cached tokens is understood too
+// (https://api-docs.deepseek.com/guides/kv_cache).
+func readUsage(raw []byte) wire.Usage {
+	var u wire.Usage
+	c := rawjson.Cursor{Doc: raw}
+	if !c.Object() {
+		return u
+	}
+	for c.Key() {
+		switch string(c.Name) {
+		case "prompt_tokens", "input_tokens":
+			u.Input = count(&c)
+		case "completion_tokens", "output_tokens":
+			u.Output = count(&c)
+		case "total_tokens":
+			u.Total = count(&c)
+		case "prompt_tokens_details", "input_tokens_details":
+			if n := detail(&c, "cached_tokens"); n > 0 {
+				u.Cached = n
+			}
+		case "prompt_cache_hit_tokens":
+			u.Cached = count(&c)
+		case "completion_tokens_details", "output_tokens_details":
+			u.Reasoning = detail(&c, "reasoning_tokens")
+		default:
+			c.Skip()
+		}
+	}
+	if u.Total == 0 {
+		u.Total = u.Input + u.Output
+	}
+	return u
+}
+
+// count reads a number of tokens; what is no such number counts as none.
+func count(c *rawjson.Cursor) int64 {
+	n, ok := c.Int()
+	if !ok || n < 0 {
+		return 0
+	}
+	return n
+}
+
+func detail(c *rawjson.Cursor, name string) int64 {
+	d := rawjson.Cursor{Doc: bytes.TrimSpace(child(c.Skip().Of(c.Doc), name))}
+	return count(&d)
+}
