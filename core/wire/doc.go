@@ -12,8 +12,8 @@
 //
 // A format's folder has the same shape each time: request.go (ReadRequest and
 // what to change before it is sent on), stream.go (Classify an event),
-// response.go (ReadResponse), fault.go (AppendError for a client, ReadError of
-// a provider).
+// response.go (ReadResponse), fault.go (AppendError for a client), failure.go
+// (ReadError of a provider).
 //
 // Nothing here does I/O, keeps state between requests or logs.
 package wire
