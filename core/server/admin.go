@@ -1,0 +1,93 @@
+package server
+
+import (
+	"crypto/subtle"
+	"net/http"
+	"time"
+
+	"github.com/gorilla/mux"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/smart-ai-router/smartrouter/core/catalog"
+	"github.com/smart-ai-router/smartrouter/core/pipeline"
+	"github.com/smart-ai-router/smartrouter/core/wire"
+)
+
+func (s *Server) adminRoutes(token string) http.Handler {
+	r := mux.NewRouter().SkipClean(true)
+	r.Handle("/metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{})).Methods(http.MethodGet)
+	r.HandleFunc("/admin/status", s.status).Methods(http.MethodGet)
+	r.HandleFunc("/admin/explain", s.explain).Methods(http.MethodPost)
+	r.NotFoundHandler = http.HandlerFunc(adminNotFound)
+	want := []byte("Bearer " + token)
+	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		got := []byte(req.Header.Get("Authorization"))
+		if subtle.ConstantTimeCompare(got, want) != 1 {
+			w.Header().Set("WWW-Authenticate", "Bearer")
+			fail(w, &wire.Error{
+				Status: http.StatusUnauthorized, Type: "invalid_request_error", Code: "invalid_admin_token",
+				Message: "The admin listener asks for the token in admin.token of the data folder, as Authorization: Bearer TOKEN.",
+			})
+			return
+		}
+		r.ServeHTTP(w, req)
+	})
+}
+
+func adminNotFound(w http.ResponseWriter, r *http.Request) {
+	fail(w, &wire.Error{
+		Status: http.StatusNotFound, Type: "invalid_request_error", Code: "unknown_url",
+		Message: "Unknown request URL: " + r.Method + " " + r.URL.Path + ". There are /metrics, /admin/status and /admin/explain.",
+	})
+}
+
+// Status is what GET /admin/status answers.
+type Status struct {
+	Channels  []ChannelStatus  `json:"channels"`
+	Models    int              `json:"models"`
+	Plugins   []catalog.Status `json:"plugins"`
+	Pipelines []PipelineStatus `json:"pipelines"`
+}
+
+// ChannelStatus is how one channel does.
+type ChannelStatus struct {
+	Name     string `json:"name"`
+	Provider string `json:"provider"`
+	// State is up, down, unknown, misconfigured, banned or off.
+	State    string `json:"state"`
+	Why      string `json:"why,omitempty"`
+	Models   int    `json:"models"`
+	InFlight int64  `json:"in_flight"`
+}
+
+// PipelineStatus is the figures of one pipeline's steps.
+type PipelineStatus struct {
+	Name  string               `json:"name"`
+	Steps []pipeline.StepStats `json:"steps"`
+}
+
+// Status of everything now.
+func (st *State) Status() Status {
+	view := st.Board.View()
+	models := make(map[string]int)
+	for _, t := range view.Targets {
+		models[t.Channel.Config.Name]++
+	}
+	out := Status{Models: len(view.Names()), Plugins: st.Plugins()}
+	for _, c := range view.Channels {
+		state, why := channelState(c, time.Now())
+		out.Channels = append(out.Channels, ChannelStatus{
+			Name: c.Config.Name, Provider: c.Config.Provider.Name, State: state, Why: why,
+			Models: models[c.Config.Name], InFlight: c.InFlight(),
+		})
+	}
+	for _, p := range st.Config.Pipelines {
+		pl := st.Pipelines[p]
+		out.Pipelines = append(out.Pipelines, PipelineStatus{Name: pl.Name(), Steps: pl.Stats()})
+	}
+	return out
+}
+
+func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
+	answer(w, http.StatusOK, s.state.Load().Status())
+}

@@ -1,0 +1,15 @@
+// Package server is what clients and operators talk to.
+//
+//	server.go   Server: routes, listeners, drain
+//	state.go    State: what one configuration runs on; swapped whole
+//	guard.go    who may ask: hosts, origins, API keys
+//	keys.go     API keys as digests
+//	handle.go   a request from its first byte to its last
+//	body.go     reading a request's body once
+//	models.go   /v1/models
+//	fail.go     errors in OpenAI's shape
+//	admin.go    the operator's listener
+//	metrics.go  what is counted
+//
+// It is the only importer of mux.
+package server

@@ -1,0 +1,191 @@
+package server
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/smart-ai-router/smartrouter/core/config"
+	"github.com/smart-ai-router/smartrouter/core/pipeline"
+	"github.com/smart-ai-router/smartrouter/core/upstream"
+	"github.com/smart-ai-router/smartrouter/core/wire"
+	"github.com/smart-ai-router/smartrouter/core/wire/openai"
+	"github.com/smart-ai-router/smartrouter/sdk"
+)
+
+// regionHeader is how a caller says where it is.
+const regionHeader = "X-Smartrouter-Region"
+
+// statusClientLeft is counted for a client that did not wait; it is not sent.
+const statusClientLeft = 499
+
+// infer takes requests of one endpoint through their pipeline.
+func (s *Server) infer(e sdk.Endpoint) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		s.metrics.inFlight.Inc()
+		defer s.metrics.inFlight.Dec()
+		st := s.state.Load()
+		out, err := s.serve(st, e, start, w, r)
+		if err != nil {
+			fail(w, err)
+			out.status = err.Status
+		}
+		s.finish(e, start, r, out)
+		if out.forward.Abort {
+			panic(http.ErrAbortHandler)
+		}
+	})
+}
+
+// outcome is what the metrics and the log say of a request.
+type outcome struct {
+	status  int
+	cache   string
+	source  string
+	forward upstream.Outcome
+}
+
+// serve answers the request, or returns why it can't be.
+func (s *Server) serve(st *State, e sdk.Endpoint, start time.Time, w http.ResponseWriter, r *http.Request) (outcome, *wire.Error) {
+	var out outcome
+	caller, werr := (&guard{cfg: &st.Config.Server, keys: st.Keys}).caller(r)
+	if werr != nil {
+		return out, werr
+	}
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(start.Add(st.Config.Server.BodyTimeout)) // net/http's own connections have one
+	body, werr := readBody(w, r, st.Config.Server.MaxBody)
+	if werr != nil {
+		return out, werr
+	}
+	_ = control.SetReadDeadline(time.Time{})
+
+	contentType := r.Header.Get("Content-Type")
+	req, werr := read(e, contentType, body)
+	if werr != nil {
+		return out, werr
+	}
+	p := st.route(r.URL.Path, req.Model)
+	if p == nil {
+		return out, &wire.Error{
+			Status: http.StatusNotFound, Type: "invalid_request_error", Code: "model_not_found", Param: "model",
+			Message: "No route of this router takes the model " + strconv.Quote(req.Model) + " at " + r.URL.Path + ".",
+		}
+	}
+	q := &pipeline.Request{
+		Facts: facts(&req, caller, len(body), r.Header, &st.Config.Server), Fallbacks: req.Fallbacks,
+		Header: r.Header, Body: body, Start: start,
+	}
+	ctx := r.Context()
+	v := p.Run(ctx, q)
+	out.cache, out.source = v.Cache, v.Choice.Source
+	h := w.Header()
+	if v.Cache != "" {
+		h["X-Cache"] = []string{v.Cache}
+	}
+	switch {
+	case v.Reject != nil:
+		if ctx.Err() != nil {
+			out.status = statusClientLeft
+			return out, nil
+		}
+		return out, rejected(v.Reject)
+	case v.Reply != nil:
+		h["Content-Type"] = []string{v.Reply.ContentType}
+		h["Content-Length"] = []string{strconv.Itoa(len(v.Reply.Body))}
+		w.WriteHeader(http.StatusOK)
+		w.Write(v.Reply.Body)
+		out.status = http.StatusOK
+		return out, nil
+	}
+
+	call := &upstream.Call{
+		Endpoint: e, Header: r.Header, ContentType: contentType, Body: body, Request: &req, Rules: p.Call,
+		KeepAlive: st.Config.Server.KeepAlive, WriteTimeout: st.Config.Server.WriteTimeout,
+	}
+	if v.Keep != nil {
+		call.Capture = v.Keep.MaxBytes
+	}
+	out.forward = st.Dispatcher.Forward(ctx, w, call, &v.Walk)
+	f := &out.forward
+	out.status = f.Status
+	switch {
+	case f.Committed:
+		if f.Complete && f.Status == http.StatusOK && f.Body != nil {
+			v.Keep.Put(f.ContentType, f.Body)
+		}
+	case f.Err != nil:
+		retryAfter(h, f.RetryAfter)
+		h.Set("X-Should-Retry", "false")
+		h.Set("X-Smartrouter-Attempts", strconv.Itoa(len(f.Attempts)))
+		return out, f.Err
+	default:
+		out.status = statusClientLeft
+	}
+	return out, nil
+}
+
+// read finds what routing needs in the body, be it JSON or a form.
+func read(e sdk.Endpoint, contentType string, body []byte) (wire.Request, *wire.Error) {
+	var req wire.Request
+	var err error
+	if kind, _, _ := strings.Cut(contentType, ";"); strings.EqualFold(strings.TrimSpace(kind), "multipart/form-data") {
+		req, err = openai.ReadForm(e, contentType, body)
+	} else {
+		req, err = openai.ReadRequest(e, body)
+	}
+	var werr *wire.Error
+	switch {
+	case err == nil:
+		return req, nil
+	case errors.As(err, &werr):
+		return req, werr
+	default:
+		return req, &wire.Error{Status: http.StatusBadRequest, Type: "invalid_request_error", Message: err.Error()}
+	}
+}
+
+// facts are all that a plugin could be told of the request.
+func facts(r *wire.Request, caller string, size int, h http.Header, cfg *config.Server) sdk.Request {
+	region := cfg.Region
+	if own := h.Get(regionHeader); own != "" {
+		region = own
+	}
+	return sdk.Request{
+		Model: r.Model, Endpoint: r.Endpoint, Stream: r.Stream, Size: int64(size), Tokens: r.Tokens,
+		Tools: r.Tools, Images: r.Images, JSON: r.JSON, Key: caller, Region: region, Prefix: r.Prefix,
+	}
+}
+
+func rejected(r *pipeline.Rejection) *wire.Error {
+	kind := "invalid_request_error"
+	if r.Status >= http.StatusInternalServerError {
+		kind = "api_error"
+	}
+	return &wire.Error{Status: r.Status, Type: kind, Code: r.Code, Param: r.Param, Message: r.Message}
+}
+
+// finish counts the request and says it in the log, for those who listen.
+func (s *Server) finish(e sdk.Endpoint, start time.Time, r *http.Request, out outcome) {
+	took := time.Since(start)
+	s.metrics.requests.WithLabelValues(string(e), strconv.Itoa(out.status)).Inc()
+	f := &out.forward
+	channel, model := "", ""
+	if f.Target != nil {
+		channel, model = f.Target.Channel.Config.Name, f.Target.Model
+	}
+	s.metrics.duration.WithLabelValues(string(e), channel, model).Observe(took.Seconds())
+	if f.TTFT > 0 {
+		s.metrics.ttft.WithLabelValues(string(e), channel, model).Observe(f.TTFT.Seconds())
+	}
+	if out.status == statusClientLeft || f.Committed && r.Context().Err() != nil {
+		s.metrics.cancelled.Inc()
+	}
+	if s.log.IsDebug() {
+		s.log.Debug("request", "endpoint", e, "status", out.status, "channel", channel, "model", model,
+			"attempts", len(f.Attempts), "plan", out.source, "cache", out.cache, "took", took)
+	}
+}

@@ -1,0 +1,201 @@
+package server
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/smart-ai-router/smartrouter/core/board"
+	"github.com/smart-ai-router/smartrouter/core/catalog"
+	"github.com/smart-ai-router/smartrouter/core/config"
+)
+
+// Metrics are what the router counts. Names and labels are public.
+type Metrics struct {
+	registry *prometheus.Registry
+
+	requests  *prometheus.CounterVec
+	duration  *prometheus.HistogramVec
+	ttft      *prometheus.HistogramVec
+	attempts  *prometheus.CounterVec
+	attempt   *prometheus.HistogramVec
+	inFlight  prometheus.Gauge
+	calls     *prometheus.CounterVec
+	callTime  *prometheus.HistogramVec
+	starts    *prometheus.CounterVec
+	exits     *prometheus.CounterVec
+	conns     *prometheus.CounterVec
+	unstored  prometheus.Counter
+	cancelled prometheus.Counter
+}
+
+// Both kinds of histogram are offered: native for those who scrape protobuf,
+// classic for the others.
+func histogram(name, help string, buckets []float64) prometheus.HistogramOpts {
+	return prometheus.HistogramOpts{
+		Name: name, Help: help, Buckets: buckets,
+		NativeHistogramBucketFactor:     1.1,
+		NativeHistogramMaxBucketNumber:  160,
+		NativeHistogramMinResetDuration: time.Hour,
+	}
+}
+
+var (
+	// secondsOfAnswers fit model answers, from a cache hit to a long thought.
+	secondsOfAnswers = []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300}
+	// secondsOfCalls fit calls between processes.
+	secondsOfCalls = []float64{.00005, .0001, .00025, .0005, .001, .0025, .005, .01, .025, .1, .5, 1, 5}
+)
+
+// NewMetrics registers everything. The state is read when it is scraped.
+func NewMetrics(state func() *State) *Metrics {
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "smartrouter_requests_total", Help: "Requests answered, by endpoint and status.",
+		}, []string{"endpoint", "status"}),
+		duration: prometheus.NewHistogramVec(histogram(
+			"smartrouter_request_duration_seconds", "From a request's first byte to its answer's last.", secondsOfAnswers,
+		), []string{"endpoint", "channel", "model"}),
+		ttft: prometheus.NewHistogramVec(histogram(
+			"smartrouter_time_to_first_token_seconds", "From a request's first byte to its answer's first content.", secondsOfAnswers,
+		), []string{"endpoint", "channel", "model"}),
+		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "smartrouter_attempts_total", Help: "Tries at a target, by how they ended.",
+		}, []string{"channel", "model", "result"}),
+		attempt: prometheus.NewHistogramVec(histogram(
+			"smartrouter_attempt_duration_seconds", "How long one try at a channel took.", secondsOfAnswers,
+		), []string{"channel", "result"}),
+		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "smartrouter_requests_in_flight", Help: "Requests being worked on.",
+		}),
+		calls: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "smartrouter_plugin_calls_total", Help: "Calls to plugin processes.",
+		}, []string{"plugin", "method", "result"}),
+		callTime: prometheus.NewHistogramVec(histogram(
+			"smartrouter_plugin_call_duration_seconds", "How long calls to plugin processes took.", secondsOfCalls,
+		), []string{"plugin", "method"}),
+		starts: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "smartrouter_plugin_starts_total", Help: "Plugin processes started; all but the first are restarts.",
+		}, []string{"plugin"}),
+		exits: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "smartrouter_plugin_exits_total", Help: "Plugin processes that ended unasked.",
+		}, []string{"plugin"}),
+		conns: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "smartrouter_upstream_connections_total", Help: "Connections used for tries, by whether they were new.",
+		}, []string{"channel", "reused"}),
+		unstored: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "smartrouter_store_failures_total", Help: "Writes of router state that the store did not take.",
+		}),
+		cancelled: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "smartrouter_requests_cancelled_total", Help: "Requests whose client left before the answer's end.",
+		}),
+	}
+	m.registry.MustRegister(m.requests, m.duration, m.ttft, m.attempts, m.attempt, m.inFlight, m.calls, m.callTime,
+		m.starts, m.exits, m.conns, m.unstored, m.cancelled, &snapshot{state: state})
+	return m
+}
+
+// Called counts one call to a plugin. With Started and Exited it is a
+// catalog.Observer.
+func (m *Metrics) Called(p *config.Plugin, method string, took time.Duration, err error) {
+	m.calls.WithLabelValues(p.Address(), method, result(err == nil)).Inc()
+	m.callTime.WithLabelValues(p.Address(), method).Observe(took.Seconds())
+}
+
+// Started counts a plugin process.
+func (m *Metrics) Started(p *config.Plugin, _ int, _ time.Duration) {
+	m.starts.WithLabelValues(p.Address()).Inc()
+}
+
+// Exited counts a plugin process that ended unasked.
+func (m *Metrics) Exited(p *config.Plugin, _ int, _ string) {
+	m.exits.WithLabelValues(p.Address()).Inc()
+}
+
+// StoreFailed counts a write of state that was not taken.
+func (m *Metrics) StoreFailed() { m.unstored.Inc() }
+
+// Attempt counts one try at a target.
+func (m *Metrics) Attempt(t *board.Target, class board.Class, took time.Duration) {
+	how := class.String()
+	if class == board.None {
+		how = "ok"
+	}
+	channel := t.Channel.Config.Name
+	m.attempts.WithLabelValues(channel, t.Model, how).Inc()
+	m.attempt.WithLabelValues(channel, how).Observe(took.Seconds())
+}
+
+// Connection counts a connection taken for a try.
+func (m *Metrics) Connection(channel string, reused bool) {
+	m.conns.WithLabelValues(channel, strconv.FormatBool(reused)).Inc()
+}
+
+func result(ok bool) string {
+	if ok {
+		return "ok"
+	}
+	return "error"
+}
+
+// snapshot turns what the parts count for themselves into metrics when it is
+// scraped.
+type snapshot struct{ state func() *State }
+
+var (
+	stepAnswers = prometheus.NewDesc("smartrouter_step_answers_total",
+		"Answers of a step: from a fresh or stale lease, asked of the plugin, or by on_error.",
+		[]string{"pipeline", "step", "source"}, nil)
+	channelUp = prometheus.NewDesc("smartrouter_channel_up",
+		"1 where the channel takes requests, 0 where it is down, banned or off.", []string{"channel"}, nil)
+	channelInFlight = prometheus.NewDesc("smartrouter_channel_in_flight",
+		"Requests that the channel works on.", []string{"channel"}, nil)
+	pluginUp = prometheus.NewDesc("smartrouter_plugin_up",
+		"1 where the plugin's process is ready.", []string{"plugin", "version"}, nil)
+	modelCount = prometheus.NewDesc("smartrouter_models", "Models that clients may ask for.", nil, nil)
+)
+
+// Describe is part of prometheus.Collector.
+func (*snapshot) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{stepAnswers, channelUp, channelInFlight, pluginUp, modelCount} {
+		ch <- d
+	}
+}
+
+// Collect is part of prometheus.Collector.
+func (c *snapshot) Collect(ch chan<- prometheus.Metric) {
+	st := c.state()
+	if st == nil {
+		return
+	}
+	for _, p := range st.Config.Pipelines {
+		pl := st.Pipelines[p]
+		for _, s := range pl.Stats() {
+			for _, v := range []struct {
+				source string
+				n      int64
+			}{{"fresh", s.Fresh}, {"stale", s.Stale}, {"asked", s.Asked}, {"failed", s.Failed}} {
+				ch <- prometheus.MustNewConstMetric(stepAnswers, prometheus.CounterValue, float64(v.n), pl.Name(), s.Step, v.source)
+			}
+		}
+	}
+	view := st.Board.View()
+	for _, c := range view.Channels {
+		up := 0.0
+		if state, _ := channelState(c, time.Now()); state == "up" || state == "unknown" {
+			up = 1
+		}
+		ch <- prometheus.MustNewConstMetric(channelUp, prometheus.GaugeValue, up, c.Config.Name)
+		ch <- prometheus.MustNewConstMetric(channelInFlight, prometheus.GaugeValue, float64(c.InFlight()), c.Config.Name)
+	}
+	for _, p := range st.Plugins() {
+		up := 0.0
+		if p.State == catalog.Ready {
+			up = 1
+		}
+		ch <- prometheus.MustNewConstMetric(pluginUp, prometheus.GaugeValue, up, p.Address, p.Version)
+	}
+	ch <- prometheus.MustNewConstMetric(modelCount, prometheus.GaugeValue, float64(len(view.Names())))
+}
