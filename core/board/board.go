@@ -3,6 +3,7 @@ package board
 import (
 	"hash/fnv"
 	"io"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -96,13 +97,8 @@ func (b *Board) rebuild() {
 }
 
 func info(c *config.Channel) sdk.Channel {
-	settings := make(map[string]string, len(c.Settings)+1)
-	for k, v := range c.Provider.Settings {
-		settings[k] = v
-	}
-	for k, v := range c.Settings {
-		settings[k] = v
-	}
+	settings := make(map[string]string, len(c.Settings)+3)
+	maps.Copy(settings, c.Settings)
 	if c.Provider.PublicModels {
 		settings["public_models"] = "true"
 	}
