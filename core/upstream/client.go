@@ -1,0 +1,185 @@
+package upstream
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/smart-ai-router/smartrouter/core/board"
+	"github.com/smart-ai-router/smartrouter/core/wire"
+	"github.com/smart-ai-router/smartrouter/core/wire/openai"
+)
+
+// errClientGone is a client that does not take what is written.
+var errClientGone = errors.New("the client does not take its answer")
+
+// comment keeps proxies between us and the client from closing a silent stream.
+var comment = []byte(": keepalive\n\n")
+
+// client is the side of the one who asked. The watch writes comments to it
+// while the request's own goroutine waits for the upstream, hence the lock.
+type client struct {
+	w     http.ResponseWriter
+	rc    *http.ResponseController
+	call  *Call
+	watch *watch
+	// due is when the next comment, or the head of a stream that was held long
+	// enough, is to be written: nanoseconds since the watch began; 0: never.
+	due atomic.Int64
+
+	mu     sync.Mutex
+	status int  // that was sent; 0: none yet
+	events bool // the head of an event stream is out
+	gone   bool
+}
+
+// hold begins the time that a stream's head may wait for its content.
+func (k *client) hold() {
+	if k.call.Request.Stream && k.call.Rules.HoldHeaders > 0 {
+		k.due.Store(int64(k.call.Rules.HoldHeaders))
+		k.watch.wake()
+	}
+}
+
+// beat sends the head of a stream that was held long enough, and a comment. It
+// is false once the client has gone.
+func (k *client) beat(now int64) bool {
+	if !k.mu.TryLock() {
+		k.postpone(now) // something is being written: that is sign of life enough
+		return true
+	}
+	defer k.mu.Unlock()
+	if k.gone {
+		k.due.Store(0)
+		return false
+	}
+	if k.status == 0 {
+		h := k.w.Header()
+		eventHead(h)
+		k.sendHead(http.StatusOK)
+		k.events = true
+	}
+	k.put(comment, true)
+	if k.gone {
+		k.due.Store(0)
+	}
+	return !k.gone
+}
+
+func eventHead(h http.Header) {
+	h["Content-Type"] = []string{"text/event-stream; charset=utf-8"}
+	h["Cache-Control"] = []string{"no-cache"}
+	h["X-Accel-Buffering"] = []string{"no"} // nginx would collect the events
+}
+
+// postpone sets when the next comment is due.
+func (k *client) postpone(now int64) {
+	if d := int64(k.call.KeepAlive); d > 0 {
+		k.due.Store(now + d)
+	} else {
+		k.due.Store(0)
+	}
+}
+
+// head is what goes before an answer's body.
+type head struct {
+	status      int
+	contentType string
+	length      int64 // of the body; -1: not known
+	from        http.Header
+	target      *board.Target
+	attempts    int
+	events      bool
+}
+
+// commit sends the head, unless one had to be sent before.
+func (k *client) commit(c *head) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.events = c.events
+	if !c.events {
+		k.due.Store(0)
+	}
+	if k.status != 0 {
+		return
+	}
+	h := k.w.Header()
+	forClient(h, c.from, c.status)
+	if c.events {
+		eventHead(h)
+	}
+	if c.contentType != "" {
+		h["Content-Type"] = []string{c.contentType}
+	}
+	if c.length >= 0 {
+		h["Content-Length"] = []string{strconv.FormatInt(c.length, 10)}
+	}
+	h["X-Smartrouter-Channel"] = []string{c.target.Channel.Config.Name}
+	h["X-Smartrouter-Model"] = []string{c.target.Model}
+	h["X-Smartrouter-Attempts"] = []string{strconv.Itoa(c.attempts)}
+	k.sendHead(c.status)
+}
+
+// sendHead is called with the lock held.
+func (k *client) sendHead(status int) {
+	k.status = status
+	k.extend()
+	k.w.WriteHeader(status)
+}
+
+// held reports whether the head of a stream went out before its content.
+func (k *client) held() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.status != 0
+}
+
+// write sends p, at once where flush is set. It is false once the client has
+// gone.
+func (k *client) write(p []byte, flush bool) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.put(p, flush)
+	return !k.gone
+}
+
+// put is called with the lock held.
+func (k *client) put(p []byte, flush bool) {
+	if k.gone {
+		return
+	}
+	k.extend()
+	if _, err := k.w.Write(p); err != nil {
+		k.gone = true
+		return
+	}
+	if flush {
+		if err := k.rc.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+			k.gone = true
+			return
+		}
+	}
+	if k.events {
+		k.postpone(k.watch.now())
+	}
+}
+
+// extend gives the next write its time. A writer that knows no deadlines, as
+// in a test, does without.
+func (k *client) extend() {
+	if d := k.call.WriteTimeout; d > 0 {
+		_ = k.rc.SetWriteDeadline(time.Now().Add(d))
+	}
+}
+
+// fault ends a stream with an error event. It is false where the answer is no
+// stream of events.
+func (k *client) fault(e *wire.Error, sequence int) bool {
+	k.mu.Lock()
+	events := k.events
+	k.mu.Unlock()
+	return events && k.write(openai.AppendErrorEvent(nil, k.call.Endpoint, e, int64(sequence)), true)
+}

@@ -1,0 +1,23 @@
+// Package upstream carries a plan out: it sends a request to one target after
+// the other until one answers, and hands the answer to the client.
+//
+//	dispatcher.go  Dispatcher, and what it needs of others
+//	call.go        Call in, Outcome out
+//	forward.go     the way over the targets: next one, second chance, waiting
+//	attempt.go     one try at one target
+//	judge.go       what a failure means, and what the client is told
+//	answer.go      whole answers and those that pass through
+//	stream.go      streams of events
+//	client.go      the client's side: commit, headers, keep-alive comments
+//	watch.go       the request's one timer
+//	outgoing.go    the request's body on its way to a target
+//	header.go      which headers go which way
+//	pool.go        connections by origin
+//	transport.go   the HTTP client, behind one small seam
+//	guard.go       which addresses a name may stand for
+//	lend.go        the client that plugins may use
+//
+// A response is committed with its first content. Until then any failure means
+// the next target; afterwards a failure ends the answer so that no client can
+// take it for complete.
+package upstream

@@ -1,0 +1,239 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"github.com/smart-ai-router/smartrouter/core/board"
+	"github.com/smart-ai-router/smartrouter/core/wire/openai"
+	"github.com/smart-ai-router/smartrouter/sdk"
+)
+
+// Forward sends the call to one target after the other until one answers, and
+// its answer to w. Where nothing was committed, the caller answers with
+// [Outcome.Err]. When ctx ends the attempt under way ends with it, at once: by
+// context.Canceled because the client left, by any other cause with an error
+// event where a stream had begun.
+func (d *Dispatcher) Forward(ctx context.Context, w http.ResponseWriter, c *Call, targets Targets) Outcome {
+	f := &forward{d: d, call: c, preparer: *d.preparer.Load()}
+	f.client = client{w: w, rc: http.NewResponseController(w), call: c, watch: &f.watch}
+	f.watch.begun, f.watch.client = time.Now(), &f.client
+	f.out.Attempts = make([]Attempt, 0, 2)
+	f.client.hold()
+	f.run(ctx, targets)
+	f.watch.stop()
+	f.out.Total = time.Since(f.watch.begun)
+	f.out.Status = f.client.status
+	f.out.Committed = f.client.status != 0
+	giveBuffer(f.spliced)
+	return f.out
+}
+
+// forward is one call on its way.
+type forward struct {
+	d        *Dispatcher
+	call     *Call
+	preparer Preparer
+	client   client
+	watch    watch
+	out      Outcome
+
+	tried    []try     // attempts that may be followed by a second chance
+	failures []failure // why there is no answer yet
+	spliced  *[]byte   // pooled; holds the body as the present target gets it
+}
+
+// try is a target that failed and may do better soon.
+type try struct {
+	target   *board.Target
+	fallback int
+	at       time.Time // not before
+	done     bool
+}
+
+// verdict is what follows from an attempt.
+type verdict uint8
+
+const (
+	elsewhere verdict = iota // the next target
+	final                    // the outcome is there
+	full                     // nothing was sent: all connections are in use
+	resend                   // the same target at once: the connection was stale
+	renew                    // the same target at once, prepared anew
+)
+
+// run tries targets until one gives the outcome. Another channel of the same
+// model comes at once, a fallback model only after the best target before it
+// had its second chance. A target whose connections are all in use is waited
+// for only when no other is left.
+func (f *forward) run(ctx context.Context, targets Targets) {
+	var waiting *board.Target
+	level := 0
+	for !f.spent() {
+		t, fallback, ok := targets.Next(time.Now())
+		if !ok || fallback > level {
+			switch again, v := f.secondChance(ctx, level); v {
+			case final:
+				return
+			case full:
+				waiting = again
+			}
+		}
+		if !ok || f.spent() {
+			break
+		}
+		level = fallback
+		switch f.try(ctx, t, fallback, 0) {
+		case final:
+			return
+		case full:
+			if waiting == nil {
+				waiting = t
+			}
+		}
+	}
+	if waiting != nil && !f.spent() {
+		switch f.try(ctx, waiting, level, waiting.Channel.Config.Timeouts.Pool) {
+		case final:
+			return
+		case full:
+			f.failures = append(f.failures, failure{busy: true, reason: errFull.Error()})
+		}
+	}
+	f.fail()
+}
+
+func (f *forward) spent() bool {
+	return f.call.Rules.MaxAttempts > 0 && len(f.out.Attempts) >= f.call.Rules.MaxAttempts
+}
+
+// The pause before a second chance after a reset or a 5xx is drawn between these.
+const (
+	minBackoff = 50 * time.Millisecond
+	maxBackoff = 150 * time.Millisecond
+)
+
+// remember notes a failure, and when its target may be tried again.
+func (f *forward) remember(t *board.Target, fallback int, fail *failure) {
+	f.failures = append(f.failures, *fail)
+	wait := fail.retryAfter
+	switch {
+	case !fail.again, wait > f.call.Rules.Patience, wait == 0 && fail.class == board.RateLimit:
+		return
+	case wait == 0:
+		wait = minBackoff + rand.N(maxBackoff-minBackoff)
+	}
+	f.tried = append(f.tried, try{target: t, fallback: fallback, at: time.Now().Add(wait)})
+}
+
+// secondChance tries the target of a level once more that may be tried first.
+func (f *forward) secondChance(ctx context.Context, level int) (*board.Target, verdict) {
+	var best *try
+	for i := range f.tried {
+		if k := &f.tried[i]; k.fallback == level && !k.done && (best == nil || k.at.Before(best.at)) {
+			best = k
+		}
+	}
+	if best == nil || f.spent() {
+		return nil, elsewhere
+	}
+	if end, ok := ctx.Deadline(); ok && end.Before(best.at) {
+		return nil, elsewhere
+	}
+	for i := range f.tried {
+		if f.tried[i].fallback == level {
+			f.tried[i].done = true
+		}
+	}
+	if wait := time.Until(best.at); wait > 0 {
+		t := time.NewTimer(wait)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			f.ended(ctx, 0)
+			return nil, final
+		}
+	}
+	t, n := best.target, len(f.tried)
+	v := f.try(ctx, t, level, 0)
+	if len(f.tried) > n {
+		f.tried[n].done = true // two are enough
+	}
+	return t, v
+}
+
+// try sends the call to one target, and at once a second time where the first
+// one says nothing about it: its connection had been closed while it was idle,
+// or its token had run out.
+func (f *forward) try(ctx context.Context, t *board.Target, fallback int, wait time.Duration) verdict {
+	a := attempt{f: f, target: t, fallback: fallback, wait: wait, mayResend: true, mayRenew: true}
+	for {
+		if ctx.Err() != nil {
+			f.ended(ctx, 0)
+			return final
+		}
+		var err error
+		a.prepared, err = f.preparer.Prepare(ctx, t.Channel, t.Upstream, f.call.Endpoint, f.call.Request.Stream)
+		if err != nil {
+			if ctx.Err() != nil {
+				f.ended(ctx, 0)
+				return final
+			}
+			f.unprepared(t, err)
+			return elsewhere
+		}
+		switch v := a.run(ctx); v {
+		case resend:
+			a.mayResend = false
+		case renew:
+			a.mayRenew = false
+			f.preparer.Forget(t.Channel)
+		default:
+			return v
+		}
+	}
+}
+
+// unprepared notes a target that the call can't be made fit for. Nothing was
+// sent, so it says nothing about the target.
+func (f *forward) unprepared(t *board.Target, err error) {
+	fail := failure{reason: scrub(err.Error(), t.Channel.Config.Secret.Reveal())}
+	f.d.log.Debug("target left out", "target", t.Name(), "err", fail.reason)
+	if sdk.IsUnsupported(err) {
+		fail.err = *openai.Fault(http.StatusNotFound, "No channel offers this endpoint for the model `"+f.call.Request.Model+"`.")
+		fail.err.Code = "unsupported_endpoint"
+	}
+	f.failures = append(f.failures, fail)
+}
+
+// fail ends a call that no target answered.
+func (f *forward) fail() {
+	f.out.Err, f.out.RetryAfter = tell(f.failures, f.call.Request.Model)
+	if f.client.held() {
+		f.client.fault(f.out.Err, 0)
+	}
+}
+
+// ended ends a call whose context did. Nobody is told anything unless somebody
+// may still be there.
+func (f *forward) ended(ctx context.Context, sequence int) {
+	if f.left(ctx) {
+		return
+	}
+	f.out.Err = openai.Fault(http.StatusServiceUnavailable, "The router is shutting down.")
+	if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+		f.out.Err = openai.Fault(http.StatusGatewayTimeout, "The request's time is over.")
+	}
+	if f.client.held() {
+		f.out.Abort = !f.client.fault(f.out.Err, sequence)
+	}
+}
+
+// left tells whether it was the client that ended the call.
+func (f *forward) left(ctx context.Context) bool {
+	return errors.Is(context.Cause(ctx), context.Canceled)
+}

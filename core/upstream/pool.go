@@ -1,0 +1,177 @@
+package upstream
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/smart-ai-router/smartrouter/core/board"
+	"github.com/smart-ai-router/smartrouter/core/config"
+)
+
+// settings make a pool: channels that agree in them share its connections.
+type settings struct {
+	origin         string // scheme://host:port
+	pool           config.Pool
+	connect, write time.Duration
+}
+
+// pool is the connections to one origin.
+type pool struct {
+	settings
+	transport transport
+	// slots bounds the requests under way, each of which needs a connection.
+	slots chan struct{}
+	// multiplexed is set once the origin has answered by HTTP/2: then a
+	// connection carries many requests, and only connections are bounded.
+	multiplexed atomic.Bool
+}
+
+// errFull is a pool all of whose connections are in use.
+var errFull = errors.New("all its connections are in use")
+
+// take waits at most so long for a place; 0: not at all.
+func (p *pool) take(ctx context.Context, wait time.Duration) (give func(), err error) {
+	if p.slots == nil || p.multiplexed.Load() {
+		return func() {}, nil
+	}
+	give = p.give
+	select {
+	case p.slots <- struct{}{}:
+		return give, nil
+	default:
+	}
+	if wait <= 0 {
+		return nil, errFull
+	}
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case p.slots <- struct{}{}:
+		return give, nil
+	case <-t.C:
+		return nil, errFull
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (p *pool) give() { <-p.slots }
+
+// route is where a prepared request goes.
+type route struct {
+	url  *url.URL
+	pool *pool
+}
+
+type routeKey struct {
+	url            string
+	pool           config.Pool
+	connect, write time.Duration
+}
+
+// maxRoutes bounds what is remembered of URLs; beyond it they are parsed anew.
+const maxRoutes = 4096
+
+// pools are kept by origin and settings, over reloads.
+type pools struct {
+	roots *x509.CertPool
+	dial  dialFunc // of tests; nil: the network
+
+	mu     sync.RWMutex
+	routes map[routeKey]*route
+	pools  map[settings]*pool
+}
+
+func (s *pools) init(roots *x509.CertPool) {
+	s.roots = roots
+	s.routes = make(map[routeKey]*route)
+	s.pools = make(map[settings]*pool)
+}
+
+// route finds the pool for a URL that a channel is spoken to at.
+func (s *pools) route(rawURL string, c *config.Channel) (*route, error) {
+	k := routeKey{rawURL, c.Pool, c.Timeouts.Connect, c.Timeouts.Write}
+	s.mu.RLock()
+	r, ok := s.routes[k]
+	s.mu.RUnlock()
+	if ok {
+		return r, nil
+	}
+	u, err := url.Parse(rawURL)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil {
+		// The URL itself may hold what should not be seen.
+		return nil, fmt.Errorf("the adapter's URL is not one of http or https with a host")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	set := settings{originOf(u), c.Pool, c.Timeouts.Connect, c.Timeouts.Write}
+	p, ok := s.pools[set]
+	if !ok {
+		p = &pool{settings: set}
+		g := guard{host: strings.ToLower(u.Hostname()), plain: u.Scheme == "http"}
+		p.transport = newNetTransport(&p.settings, g, s.roots, s.dial)
+		if n := c.Pool.MaxConnections; n > 0 {
+			p.slots = make(chan struct{}, n)
+		}
+		s.pools[set] = p
+	}
+	if len(s.routes) >= maxRoutes {
+		clear(s.routes)
+	}
+	r = &route{u, p}
+	s.routes[k] = r
+	return r, nil
+}
+
+func originOf(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = "80"
+		if u.Scheme == "https" {
+			port = "443"
+		}
+	}
+	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port
+}
+
+// prune gives up the pools that no channel of the view could use. A channel
+// without a base URL has it from its adapter, so any origin could be its own.
+func (s *pools) prune(v *board.View) {
+	wanted := make(map[settings]bool)
+	for _, c := range v.Channels {
+		if c.Config.Off != "" {
+			continue
+		}
+		set := settings{pool: c.Config.Pool, connect: c.Config.Timeouts.Connect, write: c.Config.Timeouts.Write}
+		if u, err := url.Parse(c.Config.BaseURL); err == nil && u.Host != "" {
+			set.origin = originOf(u)
+		}
+		wanted[set] = true
+	}
+	s.mu.Lock()
+	var gone []*pool
+	for set, p := range s.pools {
+		anywhere := set
+		anywhere.origin = ""
+		if !wanted[set] && !wanted[anywhere] {
+			gone = append(gone, p)
+			delete(s.pools, set)
+		}
+	}
+	for k, r := range s.routes {
+		if s.pools[r.pool.settings] != r.pool {
+			delete(s.routes, k)
+		}
+	}
+	s.mu.Unlock()
+	for _, p := range gone {
+		p.transport.closeIdle()
+	}
+}

@@ -1,0 +1,152 @@
+package upstream
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"time"
+)
+
+// transport is the seam behind which an HTTP client sits. Everything else of
+// this package knows connections only through it.
+type transport interface {
+	// send brings a request to its origin and returns with the head of the
+	// answer. info is filled in before, also where it fails.
+	send(r *http.Request, info *connInfo) (*http.Response, error)
+	closeIdle()
+}
+
+// connInfo is how a request got its connection.
+type connInfo struct {
+	got    bool
+	reused bool
+	at     time.Time
+}
+
+// errConnect is a connection that could not be made.
+type errConnect struct{ error }
+
+func (e errConnect) Unwrap() error { return e.error }
+
+const (
+	// maxAnswerHead is the longest head of an answer, in bytes.
+	maxAnswerHead = 64 << 10
+	// writePiece is how much of a request one write deadline is for, in bytes.
+	writePiece = 64 << 10
+	// A connection that multiplexes is asked for a sign of life after so long
+	// a silence, and given as long again to answer.
+	pingAfter = 10 * time.Second
+)
+
+// netTransport is net/http's client, tuned for one origin.
+type netTransport struct{ http http.Transport }
+
+func newNetTransport(s *settings, g guard, roots *x509.CertPool, dial dialFunc) *netTransport {
+	if dial == nil {
+		dial = (&net.Dialer{Control: g.control}).DialContext
+	}
+	connect := func(ctx context.Context, network, addr string) (net.Conn, error) {
+		c, err := dial(ctx, network, addr)
+		if err != nil {
+			return nil, errConnect{err}
+		}
+		return &conn{Conn: c, write: s.write}, nil
+	}
+	t := &netTransport{}
+	t.http = http.Transport{
+		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			ctx, cancel := bounded(ctx, s.connect)
+			defer cancel()
+			return connect(ctx, network, addr)
+		},
+		MaxIdleConnsPerHost:    s.pool.MaxIdle,
+		MaxConnsPerHost:        s.pool.MaxConnections,
+		IdleConnTimeout:        s.pool.IdleTimeout,
+		MaxResponseHeaderBytes: maxAnswerHead,
+		DisableCompression:     true,
+		Protocols:              new(http.Protocols),
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingAfter},
+	}
+	t.http.Protocols.SetHTTP1(true)
+	protocols := []string{"http/1.1"}
+	if s.pool.HTTP2 {
+		t.http.Protocols.SetHTTP2(true)
+		protocols = []string{"h2", "http/1.1"}
+	}
+	cfg := &tls.Config{
+		ServerName: g.host, RootCAs: roots, NextProtos: protocols, MinVersion: tls.VersionTLS12,
+		ClientSessionCache: tls.NewLRUClientSessionCache(s.pool.MaxIdle),
+	}
+	// One time-out covers name lookup, TCP and TLS, which net/http's own two do not.
+	t.http.DialTLSContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		ctx, cancel := bounded(ctx, s.connect)
+		defer cancel()
+		c, err := connect(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		secure := tls.Client(c, cfg)
+		if err := secure.HandshakeContext(ctx); err != nil {
+			_ = c.Close() // the handshake's error says it all
+			return nil, errConnect{err}
+		}
+		return secure, nil
+	}
+	return t
+}
+
+// dialFunc makes a TCP connection. A test may bring its own.
+type dialFunc func(ctx context.Context, network, addr string) (net.Conn, error)
+
+func bounded(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	if d <= 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, d)
+}
+
+func (t *netTransport) send(r *http.Request, info *connInfo) (*http.Response, error) {
+	// GotConn is called by the goroutine that is here, and by no other.
+	trace := &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) {
+		info.got, info.reused, info.at = true, c.Reused, time.Now()
+	}}
+	return t.http.RoundTrip(r.WithContext(httptrace.WithClientTrace(r.Context(), trace)))
+}
+
+func (t *netTransport) closeIdle() { t.http.CloseIdleConnections() }
+
+// conn gives every piece of a write its own time, so that a large request on a
+// slow line is not taken for a stuck one.
+type conn struct {
+	net.Conn
+	write time.Duration
+}
+
+var errWrite = errors.New("the request could not be written in time")
+
+func (c *conn) Write(p []byte) (n int, err error) {
+	if c.write <= 0 {
+		return c.Conn.Write(p)
+	}
+	for {
+		piece := p[n:min(n+writePiece, len(p))]
+		if err := c.Conn.SetWriteDeadline(time.Now().Add(c.write)); err != nil {
+			return n, err
+		}
+		m, err := c.Conn.Write(piece)
+		if n += m; err != nil {
+			var late net.Error
+			if errors.As(err, &late) && late.Timeout() {
+				err = errWrite
+			}
+			return n, err
+		}
+		if n == len(p) {
+			return n, nil
+		}
+	}
+}
