@@ -49,50 +49,51 @@ func commandLine() []string {
 func quoteAll(list []string) string {
 	quoted := make([]string, len(list))
 	for i, s := range list {
-		quoted[i] = hclString(s)
+		quoted[i] = plainHCL.Replace(strconv.Quote(s))
 	}
 	return strings.Join(quoted, ", ")
 }
 
-// hclString quotes for HCL, whose templates begin where Go sees plain text.
-func hclString(s string) string {
-	return strings.NewReplacer("${", "$${", "%{", "%%{").Replace(strconv.Quote(s))
-}
+// plainHCL keeps JSON or a quoted string from being a template in HCL.
+var plainHCL = strings.NewReplacer("${", "$${", "%{", "%%{")
 
 // exampleOf writes each attribute with its default.
 func exampleOf(fields []Field, indent string) string {
 	var b strings.Builder
-	w := tabwriter.NewWriter(&b, 0, 0, 1, ' ', tabwriter.StripEscape)
+	w := tabwriter.NewWriter(&b, 0, 0, 1, ' ', 0)
 	for _, f := range fields {
 		if f.Type != FieldBlock {
-			fmt.Fprintf(w, "%s%s\t= %s\t%s\n", indent, f.Name, f.example(), comment(f))
+			fmt.Fprintf(w, "%s%s\t= %s%s\n", indent, f.Name, f.example(), comment(f, "\t# "))
 		}
 	}
 	w.Flush()
 	for _, f := range fields {
 		if f.Type == FieldBlock {
-			fmt.Fprintf(&b, "%s%s { %s\n%s%s}\n", indent, f.Name, comment(f), exampleOf(f.Fields, indent+"  "), indent)
+			fmt.Fprintf(&b, "%s%s {%s\n%s%s}\n", indent, f.Name, comment(f, " # "), exampleOf(f.Fields, indent+"  "), indent)
 		}
 	}
 	return b.String()
 }
 
-func comment(f Field) string {
+func comment(f Field, before string) string {
 	switch {
 	case f.Required && f.Doc != "":
-		return "# required: " + f.Doc
+		return before + "required: " + f.Doc
 	case f.Required:
-		return "# required"
+		return before + "required"
 	case f.Doc != "":
-		return "# " + f.Doc
+		return before + f.Doc
 	default:
-		return "#"
+		return ""
 	}
 }
 
 func (f Field) example() string {
+	if bytes, err := strconv.ParseInt(f.Default, 10, 64); f.Type == FieldSize && err == nil {
+		return strconv.Quote(Size(bytes).String())
+	}
 	if f.Default != "" {
-		return f.Default
+		return plainHCL.Replace(f.Default)
 	}
 	switch f.Type {
 	case FieldBool:

@@ -14,6 +14,15 @@ import (
 // Size is a number of bytes in a config struct; in HCL it has a unit: "64MiB".
 type Size int64
 
+// String writes the size as HCL reads it, in the largest unit that is exact.
+func (s Size) String() string {
+	unit, units := "B", []string{"KiB", "MiB", "GiB"}
+	for len(units) > 0 && s != 0 && s%1024 == 0 {
+		s, unit, units = s/1024, units[0], units[1:]
+	}
+	return strconv.FormatInt(int64(s), 10) + unit
+}
+
 // SchemaOf reads the schema of a config block from the tags of the struct that
 // config points to:
 //
@@ -216,7 +225,7 @@ func (set *setting) parseBound(text string) (float64, error) {
 		d, err := time.ParseDuration(text)
 		return float64(d), err
 	case FieldSize:
-		set.unit = func(v float64) string { return strconv.FormatInt(int64(v), 10) + " bytes" }
+		set.unit = func(v float64) string { return Size(v).String() }
 		n, err := strconv.ParseInt(text, 10, 64)
 		return float64(n), err
 	case FieldInt:

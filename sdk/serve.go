@@ -135,10 +135,15 @@ func (s *server) run() error {
 	address := make(chan *plugin.ReattachConfig, 1)
 	ended := make(chan struct{})
 	handshake := make(chan error, 1)
+	ctx, stop := context.WithCancel(context.Background())
 	go func() {
 		select {
 		case a := <-address:
-			handshake <- sayHandshake(a)
+			err := sayHandshake(a)
+			if err != nil {
+				stop()
+			}
+			handshake <- err
 		case <-ended:
 			handshake <- fmt.Errorf("could not listen in %q", os.Getenv(plugin.EnvUnixSocketDir))
 		}
@@ -148,8 +153,9 @@ func (s *server) run() error {
 		VersionedPlugins: map[int]plugin.PluginSet{ProtocolVersion: {s.manifest.Name: registrar{server: s}}},
 		GRPCServer:       s.newGRPC,
 		Logger:           Log,
-		Test:             &plugin.ServeTestConfig{ReattachConfigCh: address, CloseCh: ended},
+		Test:             &plugin.ServeTestConfig{Context: ctx, ReattachConfigCh: address, CloseCh: ended},
 	})
+	stop()
 	if err := <-handshake; err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/hashicorp/go-plugin"
@@ -79,6 +80,11 @@ func DialOptions() []grpc.DialOption {
 // connection to it, for [Connect].
 func Dial(client *plugin.Client) (*grpc.ClientConn, error) {
 	c, err := client.Client()
+	// go-plugin has no type for this error.
+	if err != nil && strings.Contains(err.Error(), "incompatible API version") {
+		return nil, fmt.Errorf("the plugin speaks another version of the plugin protocol than the router, which speaks %d; "+
+			"build it with the router's version of the SDK: %w", sdk.ProtocolVersion, err)
+	}
 	if err != nil {
 		return nil, err
 	}
