@@ -13,11 +13,20 @@
 //	candidate.go   Channel, Candidate
 //	plan.go        Plan, Tier, Pick, and how to make them
 //	lease.go       Lease: how long an answer may be used again
-//	schema.go      config blocks from struct tags
 //	upstream.go    Upstream: the router's HTTP client, lent to plugins
-//	serve.go       Plugin, Serve
+//	errors.go      Unsupported
 //
-// The package imports nothing else of the router. The contract on the wire is
-// in sdk/proto, and any language can serve it; sdk/plugintest runs a plugin in
-// a test as the router would.
+//	serve.go       Plugin, its life cycle, Serve
+//	schema.go      a config block's schema, from struct tags
+//	decode.go      and the filling of the struct
+//	manifest.go    Manifest: what a plugin says of itself
+//	fact.go        the facts' names
+//	byhand.go      what the program says to a person who starts it
+//	process.go     stdout, signals, the host's end, the log
+//	server.go      the plugin's half of the contract; rpc_<kind>.go: each kind's
+//
+// The package imports nothing of the router but its own folder. The contract on
+// the wire is in sdk/proto, and any language can serve it; sdk/lane carries it in
+// batches between Go processes, sdk/host is the router's half, and sdk/plugintest
+// runs a plugin in a test as the router would.
 package sdk
