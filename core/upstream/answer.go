@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"mime"
+	"net/http"
 	"strings"
 
 	"github.com/smart-ai-router/smartrouter/core/board"
@@ -158,6 +159,9 @@ func (a *attempt) judgeBody(err error) *failure {
 	return f
 }
 
+// brokeOff is what went wrong with an answer that the client has the beginning of.
+var brokeOff = openai.Fault(http.StatusBadGateway, "The upstream broke off in the middle of its answer.")
+
 // fill reads until the end or until there are more than limit bytes.
 func fill(b []byte, r io.Reader, limit, length int64) (out []byte, more bool, err error) {
 	if length > 0 && length <= limit && int64(cap(b)) < length+1 {
@@ -220,8 +224,11 @@ func (a *attempt) through(begin []byte, k kind) verdict {
 		case err == nil:
 		case !errors.Is(err, io.EOF):
 			v := a.fail(a.judgeBody(err), 0)
+			if sent && v != final {
+				f.out.Err = brokeOff
+				f.client.fault(brokeOff, 0)
+			}
 			if sent {
-				f.out.Abort = true
 				return final
 			}
 			return v

@@ -40,10 +40,6 @@ type Outcome struct {
 	Committed bool
 	// Complete: the answer, or the upstream's refusal, was sent to its end.
 	Complete bool
-	// Abort: the answer broke off in a way that only the end of the client's
-	// connection can tell. The caller panics with http.ErrAbortHandler once it
-	// has counted.
-	Abort bool
 	// TTFT is from the call to the first content; 0: there was none.
 	TTFT  time.Duration
 	Total time.Duration

@@ -175,11 +175,16 @@ func (k *client) extend() {
 	}
 }
 
-// fault ends a stream with an error event. It is false where the answer is no
-// stream of events.
-func (k *client) fault(e *wire.Error, sequence int) bool {
+// fault ends an answer that broke off: a stream with an error event. Of any
+// other kind only the end of the client's connection can tell, which is what
+// net/http makes of an answer whose rest can't be written.
+func (k *client) fault(e *wire.Error, sequence int) {
 	k.mu.Lock()
-	events := k.events
-	k.mu.Unlock()
-	return events && k.write(openai.AppendErrorEvent(nil, k.call.Endpoint, e, int64(sequence)), true)
+	defer k.mu.Unlock()
+	if !k.events {
+		_ = k.rc.SetWriteDeadline(time.Unix(1, 0)) // a writer without deadlines has no connection to end
+		k.gone = true
+		return
+	}
+	k.put(openai.AppendErrorEvent(nil, k.call.Endpoint, e, int64(sequence)), true)
 }

@@ -215,7 +215,7 @@ func TestCutAfterTheCommit(t *testing.T) {
 					t.Errorf("ends with %s", last)
 				}
 				out := l.outcome()
-				if !out.Committed || out.Complete || out.Abort || out.Err == nil || len(out.Attempts) != 1 || out.Attempts[0].Class != tc.class || out.Body != nil {
+				if !out.Committed || out.Complete || out.Err == nil || len(out.Attempts) != 1 || out.Attempts[0].Class != tc.class || out.Body != nil {
 					t.Errorf("outcome %+v", out)
 				}
 				if good.Counts().Requests != 0 {

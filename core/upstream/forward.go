@@ -229,7 +229,7 @@ func (f *forward) ended(ctx context.Context, sequence int) {
 		f.out.Err = openai.Fault(http.StatusGatewayTimeout, "The request's time is over.")
 	}
 	if f.client.held() {
-		f.out.Abort = !f.client.fault(f.out.Err, sequence)
+		f.client.fault(f.out.Err, sequence)
 	}
 }
 

@@ -50,3 +50,11 @@ func tlsServer(t testing.TB) *httptest.Server {
 
 // quietLog hides net/http's remarks about handshakes that are meant to fail.
 func quietLog() *log.Logger { return log.New(io.Discard, "", 0) }
+
+// newServer answers by do alone.
+func newServer(t testing.TB, do http.HandlerFunc) string {
+	t.Helper()
+	s := httptest.NewServer(do)
+	t.Cleanup(s.Close)
+	return s.URL
+}

@@ -207,7 +207,7 @@ func (s *stream) broken(why *failure) verdict {
 	}
 	v := s.ended(why)
 	if s.f.out.Err == nil {
-		s.f.out.Err = openai.Fault(http.StatusBadGateway, "The upstream broke off in the middle of its answer.")
+		s.f.out.Err = brokeOff
 		if why.class == board.Timeout {
 			s.f.out.Err = openai.Fault(http.StatusGatewayTimeout, "The upstream fell silent in the middle of its answer.")
 		}
