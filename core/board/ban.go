@@ -45,6 +45,9 @@ func (c Class) Hard() bool {
 	return c == Auth || c == Quota || c == NotFound || c == Manual
 }
 
+// fault reports whether something broke, as against an upstream that says no.
+func (c Class) fault() bool { return c == Upstream || c == Timeout || c == Connect }
+
 // Whole reports whether the class takes the whole channel out.
 func (c Class) Whole() bool { return c == Auth || c == Quota }
 
@@ -88,45 +91,64 @@ var DefaultTerms = Terms{
 	Failures:  3,
 }
 
-// next is the ban after a failure, given the last one; nil: none yet.
+// next is the ban after a failure, given the last one: either a new one, or
+// the last one where it stays. A longer ban is never shortened by a later one.
 func (t *Terms) next(f Failure, last *Ban, now time.Time) *Ban {
-	b := &Ban{Class: f.Class, Reason: f.Reason, Times: 1}
-	var term time.Duration
-	switch f.Class {
-	case Auth:
-		return b
-	case Quota:
-		term = t.Quota
-	case RateLimit:
-		term = t.RateLimit
-		if f.RetryAfter > 0 {
-			term = min(f.RetryAfter, t.MaxHint)
-		}
-	case NotFound:
-		term = t.NotFound
-	case Upstream:
-		term = t.Upstream
-	case Timeout:
-		term = t.Timeout
-	case Connect:
-		term = t.Connect
-	default:
-		return nil
+	term, ok := t.of(f.Class)
+	if !ok {
+		return last
 	}
-	if last != nil {
+	hinted := f.Class == RateLimit && f.RetryAfter > 0
+	b := &Ban{Class: f.Class, Reason: f.Reason, Times: 1}
+	lasting := last != nil && !last.Ended(now)
+	switch {
+	case lasting && (last.Class == Manual || last.Until.IsZero()):
+		return last
+	case lasting && !hinted && (last.Class == f.Class || !f.Class.Hard()):
+		// Requests that were under way when the ban began do not prolong it;
+		// what the upstream itself says may.
+		return last
+	case lasting:
+		b.Times = last.Times
+	case last != nil:
 		b.Times = last.Times + 1
-		// A hint is the upstream's own word and is not doubled.
-		if f.Class != RateLimit || f.RetryAfter <= 0 {
-			for i := 1; i < b.Times && term < t.Max; i++ {
-				term *= 2
-			}
-			term = min(term, t.Max)
+	}
+	switch {
+	case f.Class == Auth:
+		return b
+	case hinted: // the upstream's own word, which is not doubled
+		term = min(f.RetryAfter, t.MaxHint)
+	default:
+		for i := 1; i < b.Times && term < t.Max; i++ {
+			term *= 2
 		}
+		term = min(term, t.Max)
 	}
 	b.Until = now.Add(term)
-	// A longer ban is never shortened by a later one.
-	if last != nil && (last.Until.IsZero() || last.Until.After(b.Until)) {
+	if lasting && !b.Until.After(last.Until) {
 		return last
 	}
 	return b
+}
+
+// of is a class's first term; false: it bans nobody.
+func (t *Terms) of(c Class) (time.Duration, bool) {
+	switch c {
+	case Auth:
+		return 0, true
+	case Quota:
+		return t.Quota, true
+	case RateLimit:
+		return t.RateLimit, true
+	case NotFound:
+		return t.NotFound, true
+	case Upstream:
+		return t.Upstream, true
+	case Timeout:
+		return t.Timeout, true
+	case Connect:
+		return t.Connect, true
+	default:
+		return 0, false
+	}
 }

@@ -5,6 +5,8 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,11 +46,16 @@ func (b *Board) Apply(cfg *config.Config) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.cfg = cfg
-	b.rebuild()
+	b.show(b.build())
 }
 
-// rebuild makes the view anew from the configuration and the listed models.
-func (b *Board) rebuild() {
+func (b *Board) show(v *View) {
+	v.index()
+	b.view.Store(v)
+}
+
+// build makes a view of the configuration and the listed models.
+func (b *Board) build() *View {
 	old := b.view.Load()
 	channels := make(map[string]*Channel, len(old.Channels))
 	for _, c := range old.Channels {
@@ -59,7 +66,10 @@ func (b *Board) rebuild() {
 		targets[place{t.Channel.Config.Name, t.Model}] = t
 	}
 
-	v := &View{blocks: make(map[string]block, len(b.cfg.Models))}
+	v := &View{
+		blocks:  make(map[string]block, len(b.cfg.Models)),
+		Targets: make([]*Target, 0, len(old.Targets)), Candidates: make([]sdk.Candidate, 0, len(old.Targets)),
+	}
 	for _, m := range b.cfg.Models {
 		v.blocks[m.Name] = block{m.Any, m.Fallbacks}
 	}
@@ -82,7 +92,7 @@ func (b *Board) rebuild() {
 				Ref: uint32(len(v.Targets)), Channel: c, Model: m.name, Upstream: m.upstream,
 				Seed: hash(cc.Name, m.name),
 			}
-			if o := targets[place{cc.Name, m.name}]; o != nil && same {
+			if o := targets[place{cc.Name, m.name}]; o != nil && same && o.Upstream == m.upstream {
 				t.targetLive = o.targetLive
 			} else {
 				t.targetLive = &targetLive{}
@@ -92,8 +102,7 @@ func (b *Board) rebuild() {
 		}
 	}
 	v.Generation = generation(b.cfg, v)
-	v.index()
-	b.view.Store(v)
+	return v
 }
 
 func info(c *config.Channel) sdk.Channel {
@@ -127,12 +136,17 @@ type model struct {
 // models of a channel that clients may ask for, in the order of the
 // configuration, then of the provider's list.
 func (c *Channel) models() []model {
-	infos := make(map[string]sdk.ModelInfo)
-	for _, m := range c.health.Load().Models {
+	listed := c.health.Load().Models
+	infos := make(map[string]sdk.ModelInfo, len(listed))
+	for _, m := range listed {
 		infos[m.ID] = m
 	}
-	var out []model
-	seen := make(map[string]bool)
+	n := len(c.Config.Models) + len(c.Config.Aliases)
+	if c.Config.Models == nil {
+		n += len(listed)
+	}
+	out := make([]model, 0, n)
+	seen := make(map[string]bool, n)
 	add := func(name, upstream string) {
 		if !seen[name] {
 			seen[name] = true
@@ -146,16 +160,11 @@ func (c *Channel) models() []model {
 		}
 		add(name, upstream)
 	}
-	aliases := make([]string, 0, len(c.Config.Aliases))
-	for name := range c.Config.Aliases {
-		aliases = append(aliases, name)
-	}
-	slices.Sort(aliases)
-	for _, name := range aliases {
+	for _, name := range slices.Sorted(maps.Keys(c.Config.Aliases)) {
 		add(name, c.Config.Aliases[name])
 	}
 	if c.Config.Models == nil {
-		for _, m := range c.health.Load().Models {
+		for _, m := range listed {
 			add(m.ID, m.ID)
 		}
 	}
@@ -191,60 +200,64 @@ func hash(parts ...string) uint64 {
 // generation is over all that a plan or a prepared call rests on, and over
 // the order of the refs.
 func generation(cfg *config.Config, v *View) uint64 {
-	parts := []string{cfg.Hash}
+	parts := make([]string, 0, 1+4*len(v.Candidates))
+	parts = append(parts, cfg.Hash)
 	for _, c := range v.Candidates {
-		parts = append(parts, c.Channel.Name, c.Model, v.Targets[c.Ref].Upstream, itoa(uint64(c.ContextTokens)))
+		parts = append(parts, c.Channel.Name, c.Model, v.Targets[c.Ref].Upstream, strconv.FormatInt(c.ContextTokens, 10))
 	}
 	return hash(parts...)
 }
 
-func itoa(n uint64) string {
-	var b [8]byte
-	for i := range b {
-		b[i] = byte(n >> (8 * i))
-	}
-	return string(b[:])
-}
-
-// SetHealth keeps what a probe found out. A part whose lease is zero was not
-// found out now and stays as it was. It reports whether the models changed.
-func (b *Board) SetHealth(channel string, h Health) bool {
+// SetHealth keeps what a probe of the channel found out. A part whose lease is
+// zero was not found out now and stays as it was. It reports whether the
+// models changed.
+func (b *Board) SetHealth(c *Channel, h Health) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, c := range b.view.Load().Channels {
-		if c.Config.Name != channel {
-			continue
-		}
-		was := c.health.Load()
-		if h.ModelsUntil.IsZero() || !h.Listed && was.Listed {
-			h.Listed, h.Models = was.Listed, was.Models
-			if h.ModelsUntil.IsZero() {
-				h.ModelsUntil = was.ModelsUntil
-			}
-		}
-		if h.KeyUntil.IsZero() {
-			h.Key, h.KeyUntil = was.Key, was.KeyUntil
-		}
-		c.health.Store(&h)
-		switch {
-		case h.Key == sdk.KeyInvalid:
-			c.out.Store(&Ban{Class: Auth, Reason: h.Reason, Times: 1})
-		case h.Key == sdk.KeyValid:
-			if out := c.out.Load(); out != nil && out.Class == Auth {
-				c.out.Store(nil)
-			}
-		}
-		if h.State == sdk.HealthUp || h.State == sdk.HealthDown {
-			c.avail.Store(&Availability{Available: h.State == sdk.HealthUp, Reason: h.Reason, Until: h.Until})
-		}
-		b.keeper.note(place{channel: channel})
-		if slices.Equal(h.Models, was.Models) {
-			return false
-		}
-		b.rebuild()
-		return true
+	now := b.View().Channel(c.Config.Name)
+	if now == nil || now.channelLive != c.channelLive {
+		return false // a reload replaced the account that was probed
 	}
-	return false
+	switch {
+	case h.Until.IsZero():
+	case h.State == sdk.HealthUp, h.State == sdk.HealthDown:
+		c.avail.Store(&Availability{Available: h.State == sdk.HealthUp, Reason: h.Reason, Until: h.Until})
+	}
+	switch ban := c.ban.Load(); {
+	case h.KeyUntil.IsZero():
+	case h.Key == sdk.KeyInvalid:
+		b.out(&c.seat, Failure{Class: Auth, Reason: h.Reason})
+	case h.Key == sdk.KeyValid && ban != nil && ban.Class == Auth:
+		c.ban.CompareAndSwap(ban, nil)
+	}
+
+	was := c.health.Load()
+	if h.Until.IsZero() {
+		h.State, h.Reason, h.Until = was.State, was.Reason, was.Until
+	}
+	if h.KeyUntil.IsZero() {
+		h.Key, h.KeyUntil = was.Key, was.KeyUntil
+	}
+	if h.ModelsUntil.IsZero() {
+		h.Listed, h.ModelsUntil = false, was.ModelsUntil
+	}
+	if h.Listed {
+		// Some providers list their models in another order each time.
+		h.Models = slices.SortedFunc(slices.Values(h.Models), func(a, b sdk.ModelInfo) int { return strings.Compare(a.ID, b.ID) })
+	} else {
+		h.Listed, h.Models = was.Listed, was.Models
+	}
+	c.health.Store(&h)
+	b.keeper.note(place{channel: c.Config.Name})
+	if slices.Equal(h.Models, was.Models) {
+		return false
+	}
+	v := b.build()
+	if v.Generation == b.View().Generation {
+		return false // what changed is nothing that a plan rests on
+	}
+	b.show(v)
+	return true
 }
 
 // Failure is a request that failed at a target.
@@ -258,25 +271,23 @@ type Failure struct {
 // Succeed counts a request out that the target answered. ttft is 0 where it
 // was not measured.
 func (b *Board) Succeed(t *Target, ttft time.Duration) {
-	t.inFlight.Add(-1)
-	t.Channel.inFlight.Add(-1)
+	t.Leave()
 	if ttft > 0 {
 		t.ttft.add(float64(ttft), true)
 	}
 	t.errorRate.add(0, false)
-	t.failures.Store(0)
-	t.trial.Store(false)
-	if t.ban.Load() != nil {
-		t.ban.Store(nil)
+	if t.failures.Load() != 0 {
+		t.failures.Store(0)
+	}
+	now := b.now()
+	if t.lift(now) {
 		b.keeper.note(place{channel: t.Channel.Config.Name, model: t.Model})
 	}
-	if out := t.Channel.out.Load(); out != nil && out.Class != Manual {
-		t.Channel.out.Store(nil)
+	if t.Channel.lift(now) {
 		b.keeper.note(place{channel: t.Channel.Config.Name})
 	}
 	// A live success renews availability for nothing. It is stored at most
 	// once per lease half, so that the common request writes no shared line.
-	now := b.now()
 	if a := t.Channel.avail.Load(); a == nil || !a.Available || a.Until.Sub(now) < availability/2 {
 		t.Channel.avail.Store(&Availability{Available: true, Reason: "answered a request", Until: now.Add(availability)})
 	}
@@ -292,39 +303,34 @@ func (b *Board) Fail(t *Target, f Failure) {
 		return
 	}
 	t.errorRate.add(1, false)
-	now := b.now()
-	n := t.failures.Add(1)
-	switch f.Class {
-	case Connect, Timeout:
-		t.Channel.avail.Store(&Availability{Reason: f.Reason, Until: now.Add(availability)})
-		fallthrough
-	case Upstream:
-		if last := t.ban.Load(); int(n) < b.terms.Failures && last == nil {
-			return
-		}
+	if f.Class == Connect || f.Class == Timeout {
+		t.Channel.avail.Store(&Availability{Reason: f.Reason, Until: b.now().Add(availability)})
 	}
-	at := &t.ban
+	if f.Class.fault() && int(t.failures.Add(1)) < b.terms.Failures && t.ban.Load() == nil {
+		return
+	}
+	where, s := place{channel: t.Channel.Config.Name, model: t.Model}, &t.seat
 	if f.Class.Whole() {
-		at = &t.Channel.out
+		where.model, s = "", &t.Channel.seat
 	}
+	if b.out(s, f) {
+		b.keeper.note(where)
+	}
+}
+
+// out bans who sits there, and reports whether that changed anything.
+func (b *Board) out(s *seat, f Failure) bool {
+	now := b.now()
 	for {
-		last := at.Load()
-		if last != nil && !last.Ended(now) && last.Class == f.Class && f.RetryAfter <= 0 {
-			return // requests that were under way when the ban began do not double it
-		}
+		last := s.ban.Load()
 		next := b.terms.next(f, last, now)
-		if next == nil || next == last {
-			return
+		if next == last {
+			return false
 		}
-		if at.CompareAndSwap(last, next) {
-			break
+		if s.ban.CompareAndSwap(last, next) {
+			return true
 		}
 	}
-	c := place{channel: t.Channel.Config.Name}
-	if !f.Class.Whole() {
-		c.model = t.Model
-	}
-	b.keeper.note(c)
 }
 
 // Live is how a target does, for a selector.

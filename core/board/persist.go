@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -83,91 +82,65 @@ type keptBan struct {
 	Ban     Ban
 }
 
-// Restore takes what the store kept of the channels that are there. It is
-// called once, after the first Apply.
+// Restore takes what the store kept of the channels that are there; what can't
+// be read is found out anew. It is called once, after the first Apply.
 func (b *Board) Restore(ctx context.Context, s Store, account Fingerprint) error {
+	health, bans := make(map[string]sdk.Entry), make(map[string]sdk.Entry)
 	q := sdk.ChangesQuery{Namespaces: []string{NamespaceHealth, NamespaceBans}}
-	for {
+	for more := true; more; {
 		page, err := s.Changes(ctx, q)
 		if err != nil {
 			return fmt.Errorf("board: reading what was kept: %w", err)
 		}
 		for _, c := range page.Changes {
-			if !c.Deleted {
-				b.restore(c.Entry, account)
+			kept := bans
+			if c.Entry.Namespace == NamespaceHealth {
+				kept = health
+			}
+			if c.Deleted {
+				delete(kept, c.Entry.Key)
+			} else {
+				kept[c.Entry.Key] = c.Entry
 			}
 		}
-		if !page.More {
-			break
-		}
-		q.Cursor = page.Cursor
+		q.Cursor, more = page.Cursor, page.More
 	}
+
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.rebuild()
-	// A ban of a listed model finds its target only now.
-	return b.restoreBans(ctx, s, account)
-}
-
-// restore puts one kept health, or the ban of a channel, in its place. What
-// can't be read is left out: it is found out anew.
-func (b *Board) restore(e sdk.Entry, account Fingerprint) {
-	name, _, ofTarget := strings.Cut(e.Key, "\x00")
-	if ofTarget {
-		return
-	}
-	c := b.View().Channel(name)
-	if c == nil {
-		return
-	}
-	switch e.Namespace {
-	case NamespaceHealth:
+	for _, c := range b.View().Channels {
 		var k keptHealth
-		if json.Unmarshal(e.Value, &k) == nil && k.Account == account(c.Config) {
+		if json.Unmarshal(health[c.Config.Name].Value, &k) == nil && k.Account == account(c.Config) {
 			c.health.Store(&k.Health)
 		}
-	case NamespaceBans:
+	}
+	b.show(b.build()) // the models that were listed are targets now
+	restore := func(p place, c *Channel, s *seat) {
 		var k keptBan
-		if json.Unmarshal(e.Value, &k) == nil && k.Account == account(c.Config) && !k.Ban.Ended(b.now()) {
-			c.out.Store(&k.Ban)
+		if json.Unmarshal(bans[p.key()].Value, &k) == nil && k.Account == account(c.Config) && !k.Ban.Ended(b.now()) {
+			s.ban.Store(&k.Ban)
 		}
 	}
-}
-
-func (b *Board) restoreBans(ctx context.Context, s Store, account Fingerprint) error {
-	targets := make(map[string]*Target)
+	for _, c := range b.View().Channels {
+		restore(place{channel: c.Config.Name}, c, &c.seat)
+	}
 	for _, t := range b.View().Targets {
-		targets[place{t.Channel.Config.Name, t.Model}.key()] = t
+		restore(place{t.Channel.Config.Name, t.Model}, t.Channel, &t.seat)
 	}
-	q := sdk.ChangesQuery{Namespaces: []string{NamespaceBans}}
-	for {
-		page, err := s.Changes(ctx, q)
-		if err != nil {
-			return fmt.Errorf("board: reading the bans: %w", err)
-		}
-		for _, c := range page.Changes {
-			t := targets[c.Entry.Key]
-			var k keptBan
-			if t == nil || c.Deleted || json.Unmarshal(c.Entry.Value, &k) != nil {
-				continue
-			}
-			if k.Account == account(t.Channel.Config) && !k.Ban.Ended(b.now()) {
-				t.ban.Store(&k.Ban)
-			}
-		}
-		if !page.More {
-			return nil
-		}
-		q.Cursor = page.Cursor
-	}
+	return nil
 }
 
-// keepEvery bounds how often the store is written.
-const keepEvery = 100 * time.Millisecond
+const (
+	// keepEvery bounds how often the store is written.
+	keepEvery = 100 * time.Millisecond
+	// keepRetry is the pause after a write that did not succeed.
+	keepRetry = 5 * time.Second
+	// keepTimeout bounds one write.
+	keepTimeout = 5 * time.Second
+)
 
 // Keep writes what changes to the store until ctx ends, then once more.
-// failed is told of writes that did not succeed; they are tried again with
-// the next change.
+// failed is told of writes that did not succeed; they are tried again.
 func (b *Board) Keep(ctx context.Context, s Store, account Fingerprint, failed func(error)) {
 	pause := time.NewTimer(0)
 	defer pause.Stop()
@@ -178,25 +151,23 @@ func (b *Board) Keep(ctx context.Context, s Store, account Fingerprint, failed f
 			case <-pause.C:
 			case <-ctx.Done():
 			}
-			pause.Reset(keepEvery)
 		case <-ctx.Done():
 			done = true
 		}
-		dirty := b.keeper.take()
-		if len(dirty) == 0 {
-			continue
-		}
-		// The last write goes on after ctx has ended.
-		wctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		if err := b.write(wctx, s, account, dirty); err != nil {
-			failed(err)
-			for p := range dirty {
-				b.keeper.mu.Lock()
-				b.keeper.dirty[p] = struct{}{}
-				b.keeper.mu.Unlock()
+		next := keepEvery
+		if dirty := b.keeper.take(); len(dirty) > 0 {
+			// The last write goes on after ctx has ended.
+			wctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTimeout)
+			if err := b.write(wctx, s, account, dirty); err != nil {
+				failed(err)
+				next = keepRetry
+				for p := range dirty {
+					b.keeper.note(p)
+				}
 			}
+			cancel()
 		}
-		cancel()
+		pause.Reset(next)
 	}
 }
 
@@ -226,7 +197,7 @@ func (b *Board) write(ctx context.Context, s Store, account Fingerprint, dirty m
 		put = append(put, sdk.Entry{
 			Namespace: NamespaceHealth, Key: p.key(), Value: value, Expires: b.now().Add(keptBeyond),
 		})
-		ban(p.key(), c, c.out.Load())
+		ban(p.key(), c, c.ban.Load())
 	}
 	for _, t := range v.Targets {
 		p := place{t.Channel.Config.Name, t.Model}
@@ -242,16 +213,6 @@ func (b *Board) write(ctx context.Context, s Store, account Fingerprint, dirty m
 	if len(gone) > 0 {
 		if err := s.Delete(ctx, NamespaceBans, gone...); err != nil {
 			return fmt.Errorf("board: removing bans: %w", err)
-		}
-	}
-	return nil
-}
-
-// Channel finds a channel by name; nil: there is none.
-func (v *View) Channel(name string) *Channel {
-	for _, c := range v.Channels {
-		if c.Config.Name == name {
-			return c
 		}
 	}
 	return nil

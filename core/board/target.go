@@ -24,8 +24,22 @@ type channelLive struct {
 	inFlight atomic.Int64
 	health   atomic.Pointer[Health]
 	avail    atomic.Pointer[Availability]
-	// out is the ban of the whole channel.
-	out atomic.Pointer[Ban]
+	seat
+}
+
+// seat is where a ban sits: on a target, or on its whole channel.
+type seat struct {
+	ban atomic.Pointer[Ban]
+	// trial is set while one request finds out whether an ended ban was right.
+	trial atomic.Bool
+}
+
+// lift ends the ban after a success, and reports whether there was one. A
+// fault is over then. A key, a quota or a rate, of which the upstream itself
+// spoke, is not: the request may have been under way before that.
+func (s *seat) lift(now time.Time) bool {
+	b := s.ban.Load()
+	return b != nil && (b.Class.fault() || b.Ended(now)) && s.ban.CompareAndSwap(b, nil)
 }
 
 // Health is what the last probe found.
@@ -57,7 +71,7 @@ func (c *Channel) Health() *Health { return c.health.Load() }
 func (c *Channel) Availability() *Availability { return c.avail.Load() }
 
 // Ban of the whole channel; nil: none.
-func (c *Channel) Ban() *Ban { return c.out.Load() }
+func (c *Channel) Ban() *Ban { return c.ban.Load() }
 
 // InFlight is how many requests the channel works on.
 func (c *Channel) InFlight() int64 { return c.inFlight.Load() }
@@ -92,12 +106,10 @@ type Target struct {
 // targetLive is carried over reloads like channelLive.
 type targetLive struct {
 	inFlight  atomic.Int64
-	ttft      average // nanoseconds
-	errorRate average // 0 to 1
-	ban       atomic.Pointer[Ban]
+	ttft      average      // nanoseconds
+	errorRate average      // 0 to 1
 	failures  atomic.Int32 // in a row
-	// trial is set while one request finds out whether an ended ban was right.
-	trial atomic.Bool
+	seat
 }
 
 // Name is channel/model, for people.
@@ -143,7 +155,8 @@ func (t *Target) Admit(now time.Time) Admission {
 		return Full
 	}
 	worst := Admitted
-	for _, b := range [2]*Ban{c.out.Load(), t.ban.Load()} {
+	for _, s := range [2]*seat{&c.seat, &t.seat} {
+		b := s.ban.Load()
 		switch {
 		case b == nil:
 		case !b.Ended(now):
@@ -151,7 +164,7 @@ func (t *Target) Admit(now time.Time) Admission {
 				return Out
 			}
 			worst = Doubtful
-		case t.trial.Load():
+		case s.trial.Load():
 			worst = Doubtful
 		}
 	}
@@ -161,7 +174,7 @@ func (t *Target) Admit(now time.Time) Admission {
 		}
 		return worst
 	}
-	if h := c.health.Load(); h.State == sdk.HealthDown || h.State == sdk.HealthMisconfigured {
+	if h := c.health.Load(); (h.State == sdk.HealthDown || h.State == sdk.HealthMisconfigured) && now.Before(h.Until) {
 		return Doubtful
 	}
 	return worst
@@ -172,8 +185,10 @@ func (t *Target) Admit(now time.Time) Admission {
 func (t *Target) Begin(now time.Time) {
 	t.inFlight.Add(1)
 	t.Channel.inFlight.Add(1)
-	if b := t.ban.Load(); b != nil && b.Ended(now) {
-		t.trial.Store(true)
+	for _, s := range [2]*seat{&t.Channel.seat, &t.seat} {
+		if b := s.ban.Load(); b != nil && b.Ended(now) {
+			s.trial.Store(true)
+		}
 	}
 }
 
@@ -182,7 +197,11 @@ func (t *Target) Begin(now time.Time) {
 func (t *Target) Leave() {
 	t.inFlight.Add(-1)
 	t.Channel.inFlight.Add(-1)
-	t.trial.Store(false)
+	for _, s := range [2]*seat{&t.Channel.seat, &t.seat} {
+		if s.trial.Load() { // the common request writes no shared line
+			s.trial.Store(false)
+		}
+	}
 }
 
 // average is an exponentially weighted moving average that starts at zero.

@@ -1,8 +1,8 @@
 package board
 
 import (
+	"maps"
 	"slices"
-	"sort"
 	"strings"
 	"sync"
 
@@ -50,9 +50,13 @@ type Member struct {
 
 type mixedKey struct{ model, fallbacks string }
 
-// maxMixed bounds the sets that are kept for requests with fallbacks of their
-// own, which clients can combine freely.
-const maxMixed = 4096
+// Clients can combine the fallbacks of their requests freely, so that the sets
+// that are kept for them are bounded.
+const (
+	maxMixed = 4096
+	// maxMixedKey is the longest list, in bytes, whose set is kept.
+	maxMixedKey = 1024
+)
 
 // Resolve finds the targets for a model and a request's own fallbacks, which
 // come before those of the model's block. It is nil where no channel has any
@@ -68,18 +72,22 @@ func (v *View) Resolve(model string, fallbacks []string) *Set {
 	if ok {
 		return s
 	}
-	if s = v.resolve(model, fallbacks); s == nil {
-		return nil
+	if s = v.resolve(model, fallbacks); s == nil || len(key.model)+len(key.fallbacks) > maxMixedKey {
+		return s
 	}
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if kept, ok := v.mixed[key]; ok {
 		return kept
 	}
-	if len(v.mixed) < maxMixed {
-		// A client's strings may point into a pooled body.
-		v.mixed[mixedKey{s.Model, strings.Clone(key.fallbacks)}] = s
+	if len(v.mixed) == maxMixed {
+		for old := range v.mixed { // any: whoever filled it up must not keep others out
+			delete(v.mixed, old)
+			break
+		}
 	}
+	// A client's strings may point into a pooled body.
+	v.mixed[mixedKey{s.Model, strings.Clone(key.fallbacks)}] = s
 	return s
 }
 
@@ -101,13 +109,23 @@ func (v *View) resolve(model string, fallbacks []string) *Set {
 		}
 	}
 	addModel(model, 0)
-	for i, name := range append(slices.Clone(fallbacks), v.blocks[model].fallbacks...) {
+	for i, name := range slices.Concat(fallbacks, v.blocks[model].fallbacks) {
 		addModel(name, i+1)
 	}
 	if len(s.Members) == 0 {
 		return nil
 	}
 	return s
+}
+
+// Channel finds a channel by name; nil: there is none.
+func (v *View) Channel(name string) *Channel {
+	for _, c := range v.Channels {
+		if c.Config.Name == name {
+			return c
+		}
+	}
+	return nil
 }
 
 // Names are the models that clients may ask for, sorted: those of the
@@ -132,14 +150,6 @@ func (v *View) index() {
 			v.byName[short] = append(v.byName[short], t)
 		}
 	}
-	for name, b := range v.blocks {
-		for _, n := range append([]string{name}, append(b.any, b.fallbacks...)...) {
-			if len(v.byName[n]) > 0 {
-				listed[name] = true
-				break
-			}
-		}
-	}
 	v.mixed = make(map[mixedKey]*Set)
 	v.sets = make(map[string]*Set, len(v.byName)+len(v.blocks))
 	for name := range v.byName {
@@ -147,12 +157,8 @@ func (v *View) index() {
 	}
 	for name := range v.blocks {
 		if s := v.resolve(name, nil); s != nil {
-			v.sets[name] = s
+			v.sets[name], listed[name] = s, true
 		}
 	}
-	v.names = make([]string, 0, len(listed))
-	for name := range listed {
-		v.names = append(v.names, name)
-	}
-	sort.Strings(v.names)
+	v.names = slices.Sorted(maps.Keys(listed))
 }

@@ -150,7 +150,7 @@ func (h *health) probe(ctx context.Context, c *board.Channel) {
 		}
 	} else {
 		was := c.Health()
-		h.board.SetHealth(c.Config.Name, h.lease(answer, now))
+		h.board.SetHealth(c, h.lease(answer, now))
 		if was.State != answer.State {
 			h.log.Info("health", "channel", c.Config.Name, "state", answer.State, "reason", answer.Reason)
 		}
