@@ -29,9 +29,9 @@ import (
 // numbers of bytes, nested blocks lists of maps.
 type Config map[string]any
 
-// callTimeout bounds each call of a test: ample, since nobody waits for it but
-// where the plugin hangs.
-const callTimeout = 10 * time.Second
+// callTimeout bounds each call of a test: ample, also on a machine that is busy
+// with other tests, since nobody waits for it but where the plugin hangs.
+const callTimeout = 30 * time.Second
 
 // Plugin is a running plugin. It ends with its test.
 type Plugin struct {

@@ -29,7 +29,7 @@ type process struct {
 }
 
 const (
-	startTimeout = 20 * time.Second
+	startTimeout = 30 * time.Second
 	// endTimeout is how long the goodbye may take: go-plugin has no bound for a
 	// process that is stopped.
 	endTimeout = 5 * time.Second
