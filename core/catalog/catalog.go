@@ -47,7 +47,7 @@ var defaults = Options{
 		Crashes: 5, Window: time.Minute, Quarantine: time.Minute,
 	},
 	// With a start they add up to less than 2 s from hang to replacement.
-	Watch:       Watch{Every: 250 * time.Millisecond, Silence: time.Second},
+	Watch:       Watch{Every: 200 * time.Millisecond, Silence: 900 * time.Millisecond},
 	CallTimeout: 10 * time.Second,
 }
 
@@ -55,6 +55,7 @@ var defaults = Options{
 type Observer interface {
 	Called(p *config.Plugin, method string, took time.Duration, err error)
 	Started(p *config.Plugin, pid int, took time.Duration)
+	// Exited is for processes that ended unasked, or had to be killed.
 	Exited(p *config.Plugin, pid int, reason string)
 }
 

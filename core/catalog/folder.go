@@ -92,7 +92,7 @@ func newFolderIn(base string) (_ *folder, err error) {
 		return nil, err
 	}
 	// Some file systems hold no sockets.
-	probe, err := net.Listen("unix", filepath.Join(path, "probe"))
+	probe, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(path, "probe")})
 	if err != nil {
 		return nil, err
 	}

@@ -110,10 +110,15 @@ func (i *Instance) start(ctx context.Context) (*life, error) {
 	s.Name, s.Version, s.PID, s.State, s.Started = m.Name, m.Version, pid, Ready, time.Now()
 	s.Restarts = int(s.Epoch)
 	s.Epoch++
+	epoch := s.Epoch
 	i.manifest, i.config = m, l.config
 	i.present.Store(&presence{life: l})
 	i.mu.Unlock()
-	i.log.Info("plugin started", "pid", pid, "version", m.Version, "took", took.Round(100*time.Microsecond))
+	level := hclog.Debug // of the first the summary at the router's start tells
+	if epoch > 1 {
+		level = hclog.Info
+	}
+	i.log.Log(level, "plugin started", "pid", pid, "version", m.Version, "took", took.Round(100*time.Microsecond))
 	i.catalog.options.Observer.Started(i.upstream.plugin.Load(), pid, took)
 	return l, nil
 }
@@ -139,8 +144,8 @@ func (i *Instance) supervise(ctx context.Context, l *life) {
 		}
 		i.absent(Restarting, "its process ended")
 		reason := hung
-		if exit := l.exit(); hung == "" {
-			reason = exit
+		if reason == "" {
+			reason = l.exit()
 		}
 		i.catalog.end(l, 0)
 		i.catalog.options.Observer.Exited(i.upstream.plugin.Load(), pid, reason)
@@ -199,19 +204,15 @@ func (i *Instance) watch(ctx context.Context, l *life) (hung string) {
 	defer cancel()
 	silent := make(chan string, 1)
 	go l.ping(ctx, i.catalog.options.Watch, silent)
-	ended := l.child.process().ended
 	select {
-	case <-ended:
+	case <-l.child.process().ended:
 	case <-ctx.Done():
 	case hung = <-silent:
-		if l.gone() {
-			return ""
+		if l.endsWithin(lastWordsTime) {
+			return "" // its connection ended just before itself
 		}
 		l.child.kill()
-		select {
-		case <-ended:
-		case <-time.After(killTime):
-		}
+		l.endsWithin(killTime)
 	}
 	return hung
 }

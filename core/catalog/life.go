@@ -155,7 +155,7 @@ func (l *life) lend(up *upstream) (socket string, err error) {
 		return "", nil
 	}
 	socket = filepath.Join(l.folder, "upstream")
-	listener, err := net.Listen("unix", socket)
+	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: socket})
 	if err != nil {
 		return "", err
 	}
@@ -169,11 +169,11 @@ func (l *life) failure(ctx context.Context, p *config.Plugin, err error) error {
 	switch {
 	case errors.As(err, &mistakes):
 		return err // has file and line
-	case ctx.Err() == nil && status.Code(err) == codes.Unavailable && l.gone():
+	case ctx.Err() == nil && status.Code(err) == codes.Unavailable && l.endsWithin(lastWordsTime):
 		err = errors.New("ended at its start: " + l.exit())
 	case l.plugin != nil && ctx.Err() == nil:
 		return err // says who
-	case context.Cause(ctx) == errSlow:
+	case errors.Is(context.Cause(ctx), errSlow):
 		err = fmt.Errorf("did not finish its start within %v", p.StartTimeout)
 	case ctx.Err() != nil:
 		err = context.Cause(ctx)
@@ -210,20 +210,24 @@ func (l *life) noHandshake() string {
 	return ""
 }
 
-// gone reports whether the process has ended, which is known a moment later
-// than the end of its connections.
+// gone reports whether a call failed since the process, or the connection to
+// it, is gone: a plugin may also answer Unavailable itself.
 func (l *life) gone() bool {
+	return l.plugin.Broken() || l.endsWithin(deathNotice) || l.plugin.Broken()
+}
+
+// deathNotice is how long the end of a process may be noticed after a call
+// that did not go over the lane has failed by it.
+const deathNotice = 5 * time.Millisecond
+
+func (l *life) endsWithin(d time.Duration) bool {
 	select {
 	case <-l.child.process().ended:
 		return true
-	case <-time.After(deathNotice):
+	case <-time.After(d):
 		return false
 	}
 }
-
-// deathNotice is how long the end of a process may come after the end of its
-// connections.
-const deathNotice = 5 * time.Millisecond
 
 // killed is the exit of a process that was killed by us.
 const killed = "signal: killed"
@@ -236,7 +240,9 @@ func (l *life) exit() string {
 	case <-time.After(lastWordsTime):
 		// It still runs, or something that it left behind holds its output.
 		l.child.kill()
-		<-l.child.process().ended
+		if !l.endsWithin(killTime) {
+			return "it can't be killed"
+		}
 	}
 	exit := l.child.process().exit
 	if cause := l.child.out.cause(); cause != "" && exit != killed {

@@ -49,6 +49,7 @@ func (p *program) close() {
 func newProgram(self []string, p *config.Plugin) (*program, error) {
 	if len(p.Command) == 0 {
 		args := append(slices.Clone(self), string(p.Kind)+"/"+p.Builtin)
+		args[0] = os.Args[0] // /proc/self/exe says little in a list of processes
 		return &program{name: p.Builtin, path: self[0], args: args}, nil
 	}
 

@@ -37,16 +37,20 @@ type upstream struct {
 }
 
 func newUpstream(do UpstreamFunc, p *config.Plugin) *upstream {
-	u := &upstream{do: do, limit: rate.NewLimiter(0, 0)}
-	u.set(p)
+	// Its bucket is full at first, which that of a changed limiter is not.
+	u := &upstream{do: do, limit: rate.NewLimiter(rate.Limit(p.UpstreamRate), burst(p))}
+	u.plugin.Store(p)
 	return u
 }
 
 func (u *upstream) set(p *config.Plugin) {
 	u.plugin.Store(p)
 	u.limit.SetLimit(rate.Limit(p.UpstreamRate))
-	u.limit.SetBurst(int(math.Ceil(p.UpstreamRate)))
+	u.limit.SetBurst(burst(p))
 }
+
+// burst is what a second allows.
+func burst(p *config.Plugin) int { return int(math.Ceil(p.UpstreamRate)) }
 
 // request carries out one request, or says with a gRPC code why not.
 func (u *upstream) request(ctx context.Context, channel string, r sdk.UpstreamRequest) (sdk.UpstreamResponse, error) {

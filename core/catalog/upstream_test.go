@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -58,31 +59,38 @@ func TestUpstreamIsLent(t *testing.T) {
 
 func TestUpstreamWaitsForItsTurn(t *testing.T) {
 	t.Parallel()
-	p := plugin("prober", "asker")
-	p.UpstreamRate = 5
-	u := newUpstream(func(context.Context, *config.Plugin, string, sdk.UpstreamRequest) (sdk.UpstreamResponse, error) {
-		return sdk.UpstreamResponse{}, nil
-	}, p)
-	began := time.Now()
-	for range 7 {
-		if _, err := u.request(t.Context(), "a", sdk.UpstreamRequest{}); err != nil {
-			t.Fatal(err)
+	synctest.Test(t, func(t *testing.T) {
+		p := plugin("prober", "asker")
+		p.UpstreamRate = 5
+		u := newUpstream(func(context.Context, *config.Plugin, string, sdk.UpstreamRequest) (sdk.UpstreamResponse, error) {
+			return sdk.UpstreamResponse{}, nil
+		}, p)
+		burst := func(n int) time.Duration {
+			began := time.Now()
+			for range n {
+				if _, err := u.request(t.Context(), "a", sdk.UpstreamRequest{}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return time.Since(began)
 		}
-	}
-	if took := time.Since(began); took < 350*time.Millisecond {
-		t.Errorf("7 requests at 5 a second took %v", took)
-	}
-	// Who has no time is told at once.
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	if _, err := u.request(ctx, "a", sdk.UpstreamRequest{}); status.Code(err) != codes.ResourceExhausted {
-		t.Errorf("error is %v", err)
-	}
-	faster := *p
-	faster.UpstreamRate = 1000
-	u.set(&faster)
-	eventually(t, "the new rate holds", func() bool {
-		_, err := u.request(ctx, "a", sdk.UpstreamRequest{})
-		return err == nil || ctx.Err() != nil
+		if took := burst(7).Round(time.Millisecond); took != 400*time.Millisecond {
+			t.Errorf("7 requests at 5 a second took %v", took)
+		}
+
+		// Who has no time is told at once.
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		if _, err := u.request(ctx, "a", sdk.UpstreamRequest{}); status.Code(err) != codes.ResourceExhausted || ctx.Err() != nil {
+			t.Errorf("error is %v", err)
+		}
+
+		// A reload changes the rate of a process that runs on.
+		faster := *p
+		faster.UpstreamRate = 1000
+		u.set(&faster)
+		if took := burst(100); took > 200*time.Millisecond {
+			t.Errorf("100 requests at 1000 a second took %v", took)
+		}
 	})
 }

@@ -18,6 +18,7 @@ import (
 	"fmt"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/smart-ai-router/smartrouter/sdk"
@@ -111,6 +112,15 @@ func (p *Plugin) Ping(ctx context.Context) error {
 	}
 	_, err := grpc_health_v1.NewHealthClient(p.conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: healthService})
 	return p.wrap(err)
+}
+
+// Broken reports whether the connection to the plugin is gone, and not only a
+// call. Where the plugin has a lane it is exact as soon as a call over it failed.
+func (p *Plugin) Broken() bool {
+	if p.lane != nil {
+		return p.lane.Err() != nil
+	}
+	return p.conn.GetState() != connectivity.Ready
 }
 
 // healthService is the name that go-plugin has every plugin answer for.
