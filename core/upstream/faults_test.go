@@ -12,7 +12,7 @@ import (
 )
 
 func impatient(c *config.Channel) {
-	c.Timeouts.FirstToken, c.Timeouts.Idle, c.Timeouts.Read = 150*time.Millisecond, 150*time.Millisecond, 150*time.Millisecond
+	c.Timeouts.FirstToken, c.Timeouts.Idle, c.Timeouts.Read = 500*time.Millisecond, 500*time.Millisecond, 500*time.Millisecond
 }
 
 // TestFaultBeforeTheCommit: whatever goes wrong at the first target, the client
@@ -192,12 +192,12 @@ func TestCutAfterTheCommit(t *testing.T) {
 		for _, e := range []sdk.Endpoint{sdk.Chat, sdk.Responses} {
 			t.Run(tc.name+"/"+string(e), func(t *testing.T) {
 				t.Parallel()
-				body := streamed
+				body, fault := streamed, tc.fault
 				if e == sdk.Responses {
 					body = `{"model":"` + model + `","input":"Say a few words about the sea","stream":true}`
-					tc.fault = laterOf(tc.fault)
+					fault = laterOf(fault)
 				}
-				bad, good := wall.Start(t, wall.Faults(tc.fault)), wall.Start(t)
+				bad, good := wall.Start(t, wall.Faults(fault)), wall.Start(t)
 				l := newLab(t, spec{url: bad.URL(), change: impatient}, at(good.URL()))
 				r := ask(t, l.serve(), e, body)
 				if r.status != 200 || r.err != nil || strings.Contains(r.body, "[DONE]") || strings.Contains(r.body, "response.completed") {
