@@ -1,11 +1,10 @@
 # Two commands on a fresh machine: `make run` and `make test`.
 GOLANGCI_LINT = go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 GOVULNCHECK   = go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
-NODE_CLIENTS  = core/e2e/clients/node examples/clients/node
 CONFIG       ?= router.hcl
 DATA         ?= data
 
-.PHONY: build run test check lint vuln generate verify-generated bench fuzz node-clients clean
+.PHONY: build run test check lint vuln generate verify-generated bench fuzz clean
 
 build: ## one binary, first-party plugins included
 	CGO_ENABLED=0 go build -trimpath -o bin/smartrouter .
@@ -13,12 +12,8 @@ build: ## one binary, first-party plugins included
 run: build ## answers at http://127.0.0.1:7601/v1, with no key and no service
 	bin/smartrouter serve --config $(CONFIG) --data-dir $(DATA)
 
-test: node-clients ## everything, with the race detector; installs the Node clients it needs
+test: ## everything, with the race detector; the tests install the Node clients they need
 	go test -race -timeout 20m ./...
-
-node-clients:
-	@command -v npm >/dev/null || { echo "make test needs node and npm (20 or newer): apt-get install nodejs npm"; exit 1; }
-	@for d in $(NODE_CLIENTS); do (cd $$d && npm ci --no-audit --no-fund --prefer-offline --loglevel=error) || exit 1; done
 
 check: lint verify-generated vuln ## format, lint with the arrows, generated code, go.mod, known holes
 	go mod tidy -diff

@@ -34,9 +34,6 @@ func (s *Server) infer(e sdk.Endpoint) http.Handler {
 			out.status = err.Status
 		}
 		s.finish(e, start, r, out)
-		if out.forward.Abort {
-			panic(http.ErrAbortHandler)
-		}
 	})
 }
 
