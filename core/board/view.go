@@ -39,6 +39,8 @@ type Set struct {
 	// Model is the name asked for.
 	Model   string
 	Members []Member
+	// Seed is a hash of the name.
+	Seed uint64
 }
 
 // Member is a target in a set.
@@ -92,7 +94,7 @@ func (v *View) Resolve(model string, fallbacks []string) *Set {
 }
 
 func (v *View) resolve(model string, fallbacks []string) *Set {
-	s := &Set{Model: strings.Clone(model)}
+	s := &Set{Model: strings.Clone(model), Seed: hash(model)}
 	seen := make(map[*Target]bool)
 	add := func(name string, fallback int) {
 		for _, t := range v.byName[name] {

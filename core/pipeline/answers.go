@@ -30,6 +30,8 @@ type answers struct {
 	index map[string]time.Time // key -> expiry
 
 	keep chan sdk.Entry
+	// loaded is closed once the index was read.
+	loaded chan struct{}
 }
 
 // NamespaceAnswers is where answers are in the cache.
@@ -64,11 +66,17 @@ type Keep struct {
 }
 
 func newAnswers(s *config.Step, o Options, log hclog.Logger) *answers {
-	return &answers{
-		cfg: s, plugin: o.Plugins(s.Plugin), now: o.Now, log: log,
+	a := &answers{
+		loaded: make(chan struct{}), cfg: s, plugin: o.Plugins(s.Plugin), now: o.Now, log: log,
 		index: make(map[string]time.Time), keep: make(chan sdk.Entry, keepQueue),
 	}
+	if s.TTL <= 0 {
+		close(a.loaded) // there is nothing to know
+	}
+	return a
 }
+
+func (a *answers) ready() <-chan struct{} { return a.loaded }
 
 func (a *answers) name() string { return a.cfg.Name }
 
@@ -223,6 +231,7 @@ func (a *answers) load(ctx context.Context) {
 		}
 		a.mu.Unlock()
 		if !page.More {
+			close(a.loaded)
 			return
 		}
 		q.Cursor = page.Cursor

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -32,6 +33,19 @@ type choose struct {
 type choiceKey struct {
 	set   *board.Set
 	facts factKey
+}
+
+// hash mixes the strings that are there, and all else by its bits.
+func (k choiceKey) hash(seed maphash.Seed) uint64 {
+	f := &k.facts
+	h := k.set.Seed ^ uint64(f.shape)
+	h = mix(h ^ f.prefix ^ uint64(f.now)<<32)
+	for _, s := range [...]string{string(f.endpoint), f.key, f.region, f.headers} {
+		if s != "" {
+			h = h*31 + maphash.String(seed, s)
+		}
+	}
+	return h
 }
 
 func newChoose(s *config.Step, o Options, log hclog.Logger) *choose {

@@ -35,6 +35,7 @@ type due struct {
 	at      time.Time
 	account *config.Channel
 	busy    bool
+	probed  bool // at least once
 }
 
 const (
@@ -61,15 +62,7 @@ func (h *health) name() string { return h.cfg.Name }
 // run has nothing to do: requests read the board.
 func (h *health) run(context.Context, *Request, *Verdict) {}
 
-// Probed is closed when every channel was probed once; nil without a prober.
-func (p *Pipeline) Probed() <-chan struct{} {
-	for _, s := range p.steps {
-		if h, ok := s.(*health); ok {
-			return h.probed
-		}
-	}
-	return nil
-}
+func (h *health) ready() <-chan struct{} { return h.probed }
 
 func (h *health) background(ctx context.Context) {
 	slots := make(chan struct{}, max(1, h.cfg.AtOnce))
@@ -160,7 +153,7 @@ func (h *health) probe(ctx context.Context, c *board.Channel) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.due[c.Config.Name] = due{at: next, account: c.Config}
+	h.due[c.Config.Name] = due{at: next, account: c.Config, probed: true}
 }
 
 // lease puts an end to each part of the answer.
@@ -182,16 +175,21 @@ func (h *health) lease(a sdk.Health, now time.Time) board.Health {
 	return out
 }
 
-// announce closes probed when no channel waits for its first probe.
+// announce closes probed when of every channel something is known, be it by a
+// probe or from before the start.
 func (h *health) announce() {
 	if h.announced.Load() {
 		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	now := h.now()
-	for _, d := range h.due {
-		if d.busy || d.at.Before(now) {
+	for _, c := range h.board.View().Channels {
+		if c.Config.Off != "" {
+			continue
+		}
+		k := c.Health()
+		known := k.State != sdk.HealthUnknown && (k.Listed || c.Config.Models != nil)
+		if d, seen := h.due[c.Config.Name]; !known && (!seen || !d.probed) {
 			return
 		}
 	}

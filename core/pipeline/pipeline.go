@@ -162,6 +162,20 @@ func (p *Pipeline) Background(ctx context.Context) {
 	}
 }
 
+// Ready waits until the steps know what they have to know before the first
+// request, or until ctx ends: a request then goes without.
+func (p *Pipeline) Ready(ctx context.Context) {
+	for _, s := range p.steps {
+		if r, ok := s.(interface{ ready() <-chan struct{} }); ok {
+			select {
+			case <-r.ready():
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
 // StepStats are a step's figures since the pipeline was built.
 type StepStats struct {
 	Step string

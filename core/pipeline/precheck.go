@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"hash/maphash"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -17,11 +18,17 @@ import (
 type precheck struct {
 	cfg    *config.Step
 	plugin Plugin
-	leases *table[*board.Channel, sdk.Availability]
+	leases *table[checkKey, sdk.Availability]
 	now    func() time.Time
 	log    hclog.Logger
 	counts counts
 }
+
+// checkKey is a channel: that is what a prechecker finds out about, and there
+// are far fewer than targets.
+type checkKey struct{ *board.Channel }
+
+func (k checkKey) hash(seed maphash.Seed) uint64 { return maphash.String(seed, k.Config.Name) }
 
 // checks are per channel: that is what a prechecker finds out about, and far
 // fewer than there are targets.
@@ -30,7 +37,7 @@ const precheckEntries = 4096
 func newPrecheck(s *config.Step, o Options, log hclog.Logger) *precheck {
 	return &precheck{
 		cfg: s, plugin: o.Plugins(s.Plugin), now: o.Now, log: log,
-		leases: newTable[*board.Channel, sdk.Availability](precheckEntries),
+		leases: newTable[checkKey, sdk.Availability](precheckEntries),
 	}
 }
 
@@ -71,8 +78,8 @@ func (p *precheck) renewBehind(t *board.Target, q *Request) {
 	if a == nil || q.Start.Before(a.Until) {
 		return
 	}
-	if _, f, renew := p.leases.get(t.Channel, q.Start); f == missed || renew {
-		p.leases.renew(t.Channel, p.question(t))
+	if _, f, renew := p.leases.get(checkKey{t.Channel}, q.Start); f == missed || renew {
+		p.leases.renew(checkKey{t.Channel}, p.question(t))
 	}
 }
 
@@ -140,10 +147,10 @@ func (p *precheck) race(ctx context.Context, q *Request, plan *Plan, top []*boar
 
 // check is a leased availability, or a new one.
 func (p *precheck) check(ctx context.Context, t *board.Target, now time.Time) (sdk.Availability, error) {
-	if l, f, _ := p.leases.get(t.Channel, now); f == fresh {
+	if l, f, _ := p.leases.get(checkKey{t.Channel}, now); f == fresh {
 		return l.value, nil
 	}
-	return p.leases.ask(ctx, t.Channel, p.question(t))
+	return p.leases.ask(ctx, checkKey{t.Channel}, p.question(t))
 }
 
 func (p *precheck) question(t *board.Target) question[sdk.Availability] {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -19,7 +20,7 @@ import (
 // implements upstream.Preparer.
 type Preparer struct {
 	adapters map[string]Plugin // by address
-	leases   *table[prepareKey, *sdk.Prepared]
+	leases   *table[prepareKey, prepared]
 	timeout  time.Duration
 	now      func() time.Time
 	counts   counts
@@ -31,6 +32,17 @@ type prepareKey struct {
 	model    string
 	endpoint sdk.Endpoint
 	stream   bool
+}
+
+func (k prepareKey) hash(seed maphash.Seed) uint64 {
+	h := maphash.String(seed, k.channel.Name)*31 + maphash.String(seed, k.model)
+	return h*31 + maphash.String(seed, string(k.endpoint))
+}
+
+// prepared is an adapter's answer, and which of its processes gave it.
+type prepared struct {
+	*sdk.Prepared
+	epoch uint64
 }
 
 // preparedFor is how long an adapter's answer holds where it does not say: it
@@ -49,7 +61,7 @@ func NewPreparer(cfg *config.Config, plugins Plugins, now func() time.Time) *Pre
 	}
 	p := &Preparer{
 		now: now, adapters: make(map[string]Plugin),
-		leases: newTable[prepareKey, *sdk.Prepared](tableEntries),
+		leases: newTable[prepareKey, prepared](tableEntries),
 	}
 	for _, c := range cfg.Channels {
 		a := c.Provider.Adapter
@@ -83,54 +95,58 @@ func (p *Preparer) Prepare(ctx context.Context, c *board.Channel, model string, 
 	k := prepareKey{channel: c.Config, model: model, endpoint: e, stream: stream}
 	now := p.now()
 	l, f, renew := p.leases.get(k, now)
-	if f == fresh || f == stale {
+	switch {
+	case f == fresh || f == stale:
 		if renew {
 			p.leases.renew(k, p.question(adapter, c, k))
 		}
-		return usable(l.value, now)
-	}
-	if f == failed {
-		if l.has {
+		// A token of its own making dies with the adapter's process.
+		if l.value.Auth.Kind != sdk.AuthMinted || l.value.epoch == adapter.Epoch() {
 			return usable(l.value, now)
 		}
+		p.leases.drop(l)
+	case f == failed && l.has:
+		return usable(l.value, now)
+	case f == failed:
 		return nil, l.err
 	}
 	out, err := p.leases.ask(ctx, k, p.question(adapter, c, k))
 	if err != nil {
 		p.counts.failed.Add(1)
-		if l != nil && l.has {
-			return usable(l.value, now)
+		if l == nil || !l.has {
+			return nil, err
 		}
-		return nil, err
+		out = l.value
 	}
-	return out, nil
+	return usable(out, now)
 }
 
 // usable refuses a minted token that has run out while its adapter was down.
-func usable(p *sdk.Prepared, now time.Time) (*sdk.Prepared, error) {
+func usable(p prepared, now time.Time) (*sdk.Prepared, error) {
 	if p.Auth.Kind == sdk.AuthMinted && !p.Auth.Expires.IsZero() && now.After(p.Auth.Expires) {
 		return nil, errors.New("the adapter's token has expired and it gives no new one")
 	}
-	return p, nil
+	return p.Prepared, nil
 }
 
-func (p *Preparer) question(adapter Plugin, c *board.Channel, k prepareKey) question[*sdk.Prepared] {
-	return question[*sdk.Prepared]{
+func (p *Preparer) question(adapter Plugin, c *board.Channel, k prepareKey) question[prepared] {
+	return question[prepared]{
 		now: p.now, timeout: p.timeout, lease: preparedFor,
-		ask: func(ctx context.Context) (*sdk.Prepared, sdk.Lease, error) {
+		ask: func(ctx context.Context) (prepared, sdk.Lease, error) {
 			for {
 				p.counts.asked.Add(1)
+				epoch := adapter.Epoch()
 				out, err := adapter.Adapter.Prepare(ctx, c.Info, k.model, k.endpoint, k.stream)
 				if err == nil {
-					return &out, out.Lease, nil
+					return prepared{&out, epoch}, out.Lease, nil
 				}
 				if status.Code(err) != codes.Unavailable {
-					return nil, sdk.Lease{}, err
+					return prepared{}, sdk.Lease{}, err
 				}
 				select {
 				case <-time.After(adapterBackoff):
 				case <-ctx.Done():
-					return nil, sdk.Lease{}, err
+					return prepared{}, sdk.Lease{}, err
 				}
 			}
 		},

@@ -27,15 +27,23 @@ type Request struct {
 
 // factKey is the facts that a plugin reads, comparable.
 type factKey struct {
-	endpoint      sdk.Endpoint
-	key, region   string
-	headers       string
-	prefix        uint64
-	now           int64 // minutes
-	size, tokens  uint8 // powers of two
-	stream, tools bool
-	images, json  bool
+	endpoint    sdk.Endpoint
+	key, region string
+	headers     string
+	prefix      uint64
+	now         int64 // minutes
+	// shape holds the powers of two of size and tokens, and the four flags.
+	shape shape
 }
+
+type shape uint32
+
+const (
+	shapeStream shape = 1 << (16 + iota)
+	shapeTools
+	shapeImages
+	shapeJSON
+)
 
 // reads is a manifest's facts as a mask. The model is not among them: every
 // lease is for one.
@@ -109,15 +117,23 @@ func (r *reads) keyOf(q *Request) factKey {
 	if r.endpoint {
 		k.endpoint = f.Endpoint
 	}
-	k.stream = r.stream && f.Stream
-	k.tools = r.tools && f.Tools
-	k.images = r.images && f.Images
-	k.json = r.json && f.JSON
+	if r.stream && f.Stream {
+		k.shape |= shapeStream
+	}
+	if r.tools && f.Tools {
+		k.shape |= shapeTools
+	}
+	if r.images && f.Images {
+		k.shape |= shapeImages
+	}
+	if r.json && f.JSON {
+		k.shape |= shapeJSON
+	}
 	if r.size {
-		k.size = log2(f.Size)
+		k.shape |= shape(log2(f.Size))
 	}
 	if r.tokens {
-		k.tokens = log2(f.Tokens)
+		k.shape |= shape(log2(f.Tokens)) << 8
 	}
 	if r.key {
 		k.key = f.Key

@@ -10,8 +10,15 @@ import (
 	"github.com/smart-ai-router/smartrouter/sdk"
 )
 
+// key is what an answer is leased under.
+type key interface {
+	comparable
+	// hash is equal for equal keys.
+	hash(seed maphash.Seed) uint64
+}
+
 // table keeps leased answers: bounded by construction, read without a lock.
-type table[K comparable, V any] struct {
+type table[K key, V any] struct {
 	seed maphash.Seed
 	sets [][ways]atomic.Pointer[lease[K, V]]
 
@@ -31,7 +38,7 @@ const (
 )
 
 // lease is one answer. All but the flags is fixed when it is put.
-type lease[K comparable, V any] struct {
+type lease[K key, V any] struct {
 	key K
 	// value is valid where has is set; a failed call may have none.
 	value V
@@ -61,7 +68,7 @@ const (
 	failed
 )
 
-func newTable[K comparable, V any](entries int) *table[K, V] {
+func newTable[K key, V any](entries int) *table[K, V] {
 	n := 1
 	for n*ways < entries {
 		n *= 2
@@ -73,7 +80,7 @@ func newTable[K comparable, V any](entries int) *table[K, V] {
 }
 
 func (t *table[K, V]) set(k K) *[ways]atomic.Pointer[lease[K, V]] {
-	return &t.sets[maphash.Comparable(t.seed, k)&uint64(len(t.sets)-1)]
+	return &t.sets[k.hash(t.seed)&uint64(len(t.sets)-1)]
 }
 
 func (t *table[K, V]) find(k K) *lease[K, V] {
@@ -107,27 +114,30 @@ func (t *table[K, V]) get(k K, now time.Time) (l *lease[K, V], f found, renew bo
 	return l, missed, false
 }
 
-// put keeps an answer, in place of an older one of the same key, an empty
-// place, or the lease of its set that ends first.
+// put keeps an answer, in place of an older one of the same key, in an empty
+// place, or in place of the lease of its set that ends first.
 func (t *table[K, V]) put(l *lease[K, V]) {
 	set := t.set(l.key)
-	at := 0
-	var first time.Time
+	at, first := 0, set[0].Load()
 	for i := range set {
 		o := set[i].Load()
-		if o == nil || o.key == l.key {
+		if o != nil && o.key == l.key {
 			at = i
-			if o != nil {
-				break
-			}
-			first = time.Time{}.Add(1)
-			continue
+			break
 		}
-		if first.IsZero() || o.until.Before(first) {
-			at, first = i, o.until
+		if first != nil && (o == nil || o.until.Before(first.until)) {
+			at, first = i, o
 		}
 	}
 	set[at].Store(l)
+}
+
+// drop forgets one answer.
+func (t *table[K, V]) drop(l *lease[K, V]) {
+	set := t.set(l.key)
+	for i := range set {
+		set[i].CompareAndSwap(l, nil)
+	}
 }
 
 // clear forgets every answer.
@@ -166,10 +176,16 @@ func (t *table[K, V]) ask(ctx context.Context, k K, q question[V]) (V, error) {
 	f, ok := t.asking[k]
 	if !ok {
 		// The answer may have come between the look-up and the lock.
-		now := q.now()
-		if l := t.find(k); l != nil && (now.Before(l.fresh) || l.has && now.Before(l.until)) {
-			t.mu.Unlock()
-			return l.value, nil
+		if l := t.find(k); l != nil {
+			switch now := q.now(); {
+			case now.Before(l.fresh), l.has && now.Before(l.until):
+				t.mu.Unlock()
+				return l.value, nil
+			case now.Before(l.failedUntil):
+				t.mu.Unlock()
+				var none V
+				return none, l.err
+			}
 		}
 		f = t.fly(k, q)
 	}
@@ -219,9 +235,12 @@ func (q *question[V]) withDefaults(l sdk.Lease) sdk.Lease {
 
 // land keeps what the call brought. A failure keeps the last good answer.
 func (t *table[K, V]) land(k K, f *flight[V], span sdk.Lease, now time.Time) {
-	l := &lease[K, V]{key: k}
+	l, old := &lease[K, V]{key: k}, t.find(k)
 	if f.err == nil {
-		if span.Fresh < 0 {
+		if span.Fresh < 0 { // none, from now on
+			if old != nil {
+				t.drop(old)
+			}
 			return
 		}
 		l.value, l.has = f.value, true
@@ -229,7 +248,7 @@ func (t *table[K, V]) land(k K, f *flight[V], span sdk.Lease, now time.Time) {
 		l.until = l.fresh.Add(span.Stale)
 	} else {
 		l.err, l.failedUntil = f.err, now.Add(failureMemory)
-		if old := t.find(k); old != nil && old.has {
+		if old != nil && old.has {
 			l.value, l.has, l.fresh, l.until = old.value, true, old.fresh, old.until
 		}
 	}
