@@ -32,7 +32,7 @@ func (s *suite) roundTrip() {
 		entry("ns", "empty", ""),
 		entry("ns", "a\x00b", "of a key with a zero"),
 		entry("ns", "a", "of its beginning"),
-		entry("ns", "\xff\xfe", "\x00\xff"),
+		entry("ns", "binary", "\x00\xff\xfe"),
 		entry("ns:with/odd*signs", "k {x} ü", "value"),
 		{Namespace: "ns", Key: "nil", Expires: time.Now().Add(long)},
 		{Namespace: "ns", Key: "large", Value: large, Expires: time.Now().Add(long)},

@@ -156,7 +156,7 @@ func (s *store) close() error {
 		errs = append(errs, s.read.Close())
 	}
 	if s.write != nil {
-		errs = append(errs, s.write.Close())
+		errs = append(errs, s.stmts.close(), s.write.Close())
 	}
 	if s.writeDB != nil {
 		errs = append(errs, s.writeDB.Close())
@@ -166,24 +166,29 @@ func (s *store) close() error {
 
 // isCorrupt: what the file says makes no sense, so nothing it says is of use.
 func isCorrupt(err error) bool {
-	var version otherVersion
-	if errors.As(err, &version) {
-		return true
-	}
 	var e *sqlite.Error
 	if !errors.As(err, &e) {
-		return false
-	}
-	switch e.Code() {
-	case sqlite3.SQLITE_IOERR_SHORT_READ:
-		return true
+		// A column that is not of its type; database/sql has no error type for it.
+		return err != nil && strings.HasPrefix(err.Error(), "sql: Scan error")
 	}
 	switch e.Code() & 0xff {
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT:
 		return true
+	case sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH:
+		return true // no statement here breaks a rule unless the tables contradict each other
 	default:
-		return false
+		return e.Code() == sqlite3.SQLITE_IOERR_SHORT_READ
 	}
+}
+
+// isStrange: the file can be read, but it is not one of ours.
+func isStrange(err error) bool {
+	var version otherVersion
+	if errors.As(err, &version) || errors.Is(err, sql.ErrNoRows) || isCorrupt(err) {
+		return true
+	}
+	var e *sqlite.Error // such as "no such table"
+	return errors.As(err, &e) && e.Code() == sqlite3.SQLITE_ERROR
 }
 
 // keptAside is how many corrupt files are kept for who wants to look.

@@ -261,6 +261,18 @@ type statements struct {
 	find, value, entry, body, deleteEntry, deleteBody *sql.Stmt
 	namespaces, sweepBodies, sweepEntries             *sql.Stmt
 	sweepRemoved, largest, first, count, total, stats *sql.Stmt
+
+	all []*sql.Stmt
+}
+
+// close ends all: a connection with a statement is not closed, and keeps the
+// file and its log open.
+func (s *statements) close() error {
+	var errs []error
+	for _, stmt := range s.all {
+		errs = append(errs, stmt.Close())
+	}
+	return errors.Join(errs...)
 }
 
 func (s *statements) prepare(ctx context.Context, c *sql.Conn) error {
@@ -293,6 +305,7 @@ func (s *statements) prepare(ctx context.Context, c *sql.Conn) error {
 			return err
 		}
 		*p.to = stmt
+		s.all = append(s.all, stmt)
 	}
 	return nil
 }

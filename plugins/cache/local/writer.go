@@ -219,7 +219,7 @@ func (w *writer) try(s *store, f func(*tx) error) error {
 func (w *writer) open() error {
 	w.tried = w.now()
 	s, err := openStore(w.path())
-	if err != nil && isCorrupt(err) {
+	if err != nil && isStrange(err) {
 		if err = w.setAside(err); err == nil {
 			s, err = openStore(w.path())
 		}
@@ -261,7 +261,7 @@ func (w *writer) setAside(why error) error {
 		return nil
 	}
 	if err == nil {
-		sdk.Log.Warn("the cache's file was corrupt: a new one is begun", "err", why, "kept_as", aside)
+		sdk.Log.Warn("the cache's file was of no use: a new one is begun", "err", why, "kept_as", aside)
 	}
 	return err
 }
