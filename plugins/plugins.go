@@ -1,12 +1,16 @@
-// Package plugins lists the first-party plugins, which are all in the one
-// binary and run as processes of their own.
+// Package plugins lists the first-party plugins. Each is a package of its own,
+// plugins/<kind>/<name>, which imports sdk alone and exports New. They are part
+// of the router's binary, which runs each as a process of its own:
+//
+//	smartrouter plugin serve selector/smart
 package plugins
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/smart-ai-router/smartrouter/plugins/adapter/demo"
-	adapteropenai "github.com/smart-ai-router/smartrouter/plugins/adapter/openai"
+	"github.com/smart-ai-router/smartrouter/plugins/adapter/openai"
 	"github.com/smart-ai-router/smartrouter/plugins/cache/local"
 	"github.com/smart-ai-router/smartrouter/plugins/prechecker/race"
 	"github.com/smart-ai-router/smartrouter/plugins/prober/models"
@@ -16,25 +20,18 @@ import (
 
 var all = map[string]func() *sdk.Plugin{
 	"adapter/demo":    demo.New,
-	"adapter/openai":  adapteropenai.New,
+	"adapter/openai":  openai.New,
 	"cache/local":     local.New,
 	"prechecker/race": race.New,
 	"prober/models":   models.New,
 	"selector/smart":  smart.New,
 }
 
-// Lookup finds a plugin by kind/name.
-func Lookup(name string) (build func() *sdk.Plugin, ok bool) {
-	build, ok = all[name]
-	return build, ok
+// Lookup finds a plugin by kind and name, such as "selector/smart".
+func Lookup(kindAndName string) (func() *sdk.Plugin, bool) {
+	p, ok := all[kindAndName]
+	return p, ok
 }
 
-// Names of all, sorted.
-func Names() []string {
-	names := make([]string, 0, len(all))
-	for name := range all {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
+// Names are the kinds and names of all plugins, in order.
+func Names() []string { return slices.Sorted(maps.Keys(all)) }
