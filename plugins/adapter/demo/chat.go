@@ -28,7 +28,7 @@ func (s *server) chat(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if len(q.Messages) == 0 {
-		refuse(w, http.StatusBadRequest, "invalid_request_error", "", "messages must not be empty")
+		refuse(w, http.StatusBadRequest, "", "messages must not be empty")
 		return
 	}
 	words, complete := limited(wordsOf(say(q.Messages, q.ResponseFormat)), q.MaxCompletionTokens, q.MaxTokens)

@@ -37,7 +37,7 @@ func (s *server) complete(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if len(q.Prompt) == 0 || len(q.Prompt) > maxChoices {
-		refuse(w, http.StatusBadRequest, "invalid_request_error", "", "prompt must be one string, or up to 8")
+		refuse(w, http.StatusBadRequest, "", "prompt must be one string, or up to 8")
 		return
 	}
 	id, created := newID("cmpl-"), time.Now().Unix()

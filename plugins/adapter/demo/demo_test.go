@@ -369,7 +369,7 @@ func TestStreamEndsWithItsClient(t *testing.T) {
 		guarded.ServeHTTP(w, r)
 	})
 	ctx, leave := context.WithCancel(t.Context())
-	r, err := http.NewRequestWithContext(ctx, "POST", p.URL, strings.NewReader(`{"model":"demo","stream":true,"messages":[{"role":"user","content":"x"}]}`))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, p.URL, strings.NewReader(`{"model":"demo","stream":true,"messages":[{"role":"user","content":"x"}]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -459,7 +459,7 @@ func FuzzRequests(f *testing.F) {
 	s := newServer("t", 0)
 	f.Fuzz(func(t *testing.T, body []byte) {
 		for _, path := range paths {
-			r, err := http.NewRequest("POST", path, bytes.NewReader(body))
+			r, err := http.NewRequest(http.MethodPost, path, bytes.NewReader(body))
 			if err != nil {
 				t.Fatal(err)
 			}

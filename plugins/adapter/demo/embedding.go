@@ -73,10 +73,10 @@ func (s *server) embed(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case len(q.Input) == 0 || len(q.Input) > maxDocuments:
-		refuse(w, http.StatusBadRequest, "invalid_request_error", "", "input must be one text, or up to 2048")
+		refuse(w, http.StatusBadRequest, "", "input must be one text, or up to 2048")
 		return
 	case dimensions < 1 || dimensions > maxDimensions:
-		refuse(w, http.StatusBadRequest, "invalid_request_error", "", "dimensions must be from 1 to 4096")
+		refuse(w, http.StatusBadRequest, "", "dimensions must be from 1 to 4096")
 		return
 	}
 	tokens := 0

@@ -40,7 +40,7 @@ func (s *server) respond(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if len(q.Input) == 0 {
-		refuse(w, http.StatusBadRequest, "invalid_request_error", "", "input must not be empty")
+		refuse(w, http.StatusBadRequest, "", "input must not be empty")
 		return
 	}
 	words, complete := limited(wordsOf(say(q.Input, q.Text.Format)), q.MaxOutputTokens)

@@ -57,7 +57,7 @@ func newServer(token string, delay time.Duration) *http.Server {
 	mux.HandleFunc("POST /v1/embeddings", s.embed)
 	mux.HandleFunc("POST /v1/responses", s.respond)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		refuse(w, http.StatusNotFound, "invalid_request_error", "", "no such path: "+r.Method+" "+r.URL.Path)
+		refuse(w, http.StatusNotFound, "", "no such path: "+r.Method+" "+r.URL.Path)
 	})
 	return &http.Server{
 		Handler:           s.guard(mux),
@@ -74,7 +74,7 @@ func (s *server) guard(next http.Handler) http.Handler {
 	want := []byte("Bearer " + s.token)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), want) != 1 {
-			refuse(w, http.StatusUnauthorized, "invalid_request_error", "invalid_api_key", "the simulated provider is asked through the router")
+			refuse(w, http.StatusUnauthorized, "invalid_api_key", "the simulated provider is asked through the router")
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, maxBodyBytes)
@@ -85,7 +85,7 @@ func (s *server) guard(next http.Handler) http.Handler {
 // read decodes a request and finds its model; false: it was refused.
 func read(w http.ResponseWriter, r *http.Request, into any, name *string, embeds bool) (model, bool) {
 	if err := json.NewDecoder(r.Body).Decode(into); err != nil {
-		refuse(w, http.StatusBadRequest, "invalid_request_error", "", "the body is no request: "+err.Error())
+		refuse(w, http.StatusBadRequest, "", "the body is no request: "+err.Error())
 		return model{}, false
 	}
 	for _, m := range models {
@@ -93,19 +93,19 @@ func read(w http.ResponseWriter, r *http.Request, into any, name *string, embeds
 			continue
 		}
 		if m.embeds != embeds {
-			refuse(w, http.StatusBadRequest, "invalid_request_error", "", fmt.Sprintf("the model %q is not for %s", m.id, r.URL.Path))
+			refuse(w, http.StatusBadRequest, "", fmt.Sprintf("the model %q is not for %s", m.id, r.URL.Path))
 			return model{}, false
 		}
 		return m, true
 	}
-	refuse(w, http.StatusNotFound, "invalid_request_error", "model_not_found", fmt.Sprintf("the model %q does not exist", *name))
+	refuse(w, http.StatusNotFound, "model_not_found", fmt.Sprintf("the model %q does not exist", *name))
 	return model{}, false
 }
 
 type object = map[string]any
 
-func refuse(w http.ResponseWriter, status int, kind, code, message string) {
-	e := object{"message": message, "type": kind, "param": nil, "code": nil}
+func refuse(w http.ResponseWriter, status int, code, message string) {
+	e := object{"message": message, "type": "invalid_request_error", "param": nil, "code": nil}
 	if code != "" {
 		e["code"] = code
 	}
@@ -137,7 +137,7 @@ func (s *server) oneModel(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	refuse(w, http.StatusNotFound, "invalid_request_error", "model_not_found", fmt.Sprintf("the model %q does not exist", r.PathValue("id")))
+	refuse(w, http.StatusNotFound, "model_not_found", fmt.Sprintf("the model %q does not exist", r.PathValue("id")))
 }
 
 func (m model) describe() object {

@@ -49,7 +49,7 @@ func (s *store) changes(ctx context.Context, q sdk.ChangesQuery, now int64) (sdk
 	if err != nil {
 		return sdk.Changes{}, err
 	}
-	defer t.Rollback()
+	defer func() { _ = t.Rollback() }() // it has only read
 	var newest int64
 	if err := t.QueryRowContext(ctx, "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'entries'").Scan(&newest); err != nil {
 		return sdk.Changes{}, err
@@ -59,7 +59,7 @@ func (s *store) changes(ctx context.Context, q sdk.ChangesQuery, now int64) (sdk
 	if err != nil {
 		return sdk.Changes{}, err
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }() // rows.Err says what went wrong
 
 	var c sdk.Changes
 	last, size := newest, 0

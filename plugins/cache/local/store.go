@@ -80,7 +80,7 @@ func openStore(path string) (_ *store, err error) {
 	s := &store{}
 	defer func() {
 		if err != nil {
-			s.close()
+			err = errors.Join(err, s.close())
 		}
 	}()
 	ctx := context.Background()

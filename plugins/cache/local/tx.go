@@ -244,7 +244,7 @@ func column[T any](ctx context.Context, s *sql.Stmt, args ...any) ([]T, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }() // rows.Err says what went wrong
 	var list []T
 	for rows.Next() {
 		var v T

@@ -329,11 +329,11 @@ func (w *writer) stats() ([]sdk.CacheStats, error) {
 	if err := w.reopen(); err != nil {
 		return nil, w.errorf("%w", err)
 	}
-	rows, err := w.store.s.stmts.stats.Query()
+	rows, err := w.store.s.stmts.stats.QueryContext(context.Background())
 	if err != nil {
 		return nil, w.errorf("%w", err)
 	}
-	defer rows.Close()
+	defer func() { _ = rows.Close() }() // rows.Err says what went wrong
 	var list []sdk.CacheStats
 	for rows.Next() {
 		var c sdk.CacheStats

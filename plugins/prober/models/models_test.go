@@ -3,6 +3,7 @@ package models
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -34,7 +35,7 @@ func (u *upstream) Do(_ context.Context, r sdk.UpstreamRequest) (sdk.UpstreamRes
 	a := u.list
 	switch {
 	case r.Method == "" && r.Endpoint == sdk.Models && r.Body == nil:
-	case r.Method == "POST" && r.Endpoint == sdk.Chat && r.Model == madeUpModel && string(r.Body) == madeUpChat:
+	case r.Method == http.MethodPost && r.Endpoint == sdk.Chat && r.Model == madeUpModel && string(r.Body) == madeUpChat:
 		u.chats++
 		a = u.chat
 	default:
