@@ -3,6 +3,9 @@ package catalog
 import (
 	"fmt"
 	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // State is what a plugin does now.
@@ -26,6 +29,9 @@ type Down struct {
 }
 
 func (d Down) Error() string { return fmt.Sprintf("%s is %s: %s", d.Plugin, d.State, d.Reason) }
+
+// GRPCStatus makes it the Unavailable that callers know from plugins.
+func (d Down) GRPCStatus() *status.Status { return status.New(codes.Unavailable, d.Error()) }
 
 // Status is how a plugin does.
 type Status struct {

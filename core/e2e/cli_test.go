@@ -44,7 +44,7 @@ pipeline "default" {
   step "call" { run = provider.adapter }
 }
 `,
-			want: `did you mean "max_error_rate"?`,
+			want: `did you mean max_error_rate?`,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -57,9 +57,9 @@ type Router struct {
 	background chan struct{}      // closed when the board was kept last
 }
 
-// firstProbes is how long the start waits for channels of which nothing is
-// known yet: clients are not to see an empty list of models.
-const firstProbes = 3 * time.Second
+// readyTimeout is how long the start waits for what the steps have to know
+// first: clients are not to see an empty list of models.
+const readyTimeout = 3 * time.Second
 
 // Open starts the plugins and builds the pipelines.
 func Open(ctx context.Context, o Options) (_ *Router, err error) {
@@ -140,29 +140,12 @@ func (r *Router) start(ctx context.Context) error {
 	for _, p := range r.state.Pipelines {
 		p.Background(bg)
 	}
-	wait, cancel := context.WithTimeout(ctx, firstProbes)
+	wait, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	for _, p := range r.state.Pipelines {
-		probed := p.Probed()
-		if probed == nil || r.known() {
-			continue
-		}
-		select {
-		case <-probed:
-		case <-wait.Done():
-		}
+		p.Ready(wait)
 	}
 	return ctx.Err()
-}
-
-// known reports whether every channel has models to offer already.
-func (r *Router) known() bool {
-	for _, c := range r.board.View().Channels {
-		if c.Config.Off == "" && c.Config.Models == nil && !c.Health().Listed {
-			return false
-		}
-	}
-	return true
 }
 
 // account is a channel's fingerprint for the store: the credential is in it,

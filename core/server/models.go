@@ -3,11 +3,13 @@ package server
 import (
 	"encoding/json"
 	"net/http"
+	"net/url"
 
 	"github.com/gorilla/mux"
 
 	"github.com/smart-ai-router/smartrouter/core/board"
 	"github.com/smart-ai-router/smartrouter/core/wire"
+	"github.com/smart-ai-router/smartrouter/core/wire/openai"
 )
 
 // model is OpenAI's model object, and what the router knows beside it.
@@ -40,12 +42,9 @@ func (s *Server) models(w http.ResponseWriter, _ *http.Request) {
 // model answers one; its id may hold slashes.
 func (s *Server) model(w http.ResponseWriter, r *http.Request) {
 	v := s.state.Load().Board.View()
-	id := mux.Vars(r)["id"]
-	if v.Resolve(id, nil) == nil {
-		fail(w, &wire.Error{
-			Status: http.StatusNotFound, Type: "invalid_request_error", Code: "model_not_found", Param: "model",
-			Message: "The model '" + id + "' does not exist on any channel of this router.",
-		})
+	id, err := url.PathUnescape(mux.Vars(r)["id"])
+	if err != nil || v.Resolve(id, nil) == nil {
+		fail(w, openai.NoModel(id))
 		return
 	}
 	answer(w, http.StatusOK, describe(v, id))

@@ -85,8 +85,9 @@ var endpoints = map[string]sdk.Endpoint{
 }
 
 func (s *Server) routes() http.Handler {
-	// SkipClean: mux would answer //v1/... with a redirect, which loses the body.
-	r := mux.NewRouter().SkipClean(true)
+	// SkipClean: mux would answer //v1/... with a redirect, which loses the
+	// body. UseEncodedPath: %2f is no slash.
+	r := mux.NewRouter().SkipClean(true).UseEncodedPath()
 	for path, e := range endpoints {
 		r.Handle(path, s.infer(e)).Methods(http.MethodPost)
 	}
