@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -75,10 +76,7 @@ func (c *choose) run(ctx context.Context, q *Request, v *Verdict) {
 		return
 	}
 	v.Choice = Choice{Plan: plan, Source: source, Set: set}
-	v.Walk = Walk{plan: plan}
-	for i, f := range plan.hashed {
-		v.Walk.hashes[i] = q.hashOf(f)
-	}
+	v.Walk.begin(plan, q)
 }
 
 func notFound(model string) *Rejection {
@@ -91,8 +89,9 @@ func notFound(model string) *Rejection {
 // plan is a leased plan, or a new one. An error is returned only where the
 // step says reject.
 func (c *choose) plan(ctx context.Context, q *Request, view *board.View, set *board.Set) (*Plan, string, error) {
-	k := choiceKey{set: set, facts: c.reads.keyOf(q)}
-	l, f, renew := c.leases.get(k, q.Start)
+	k := choiceKey{set: set}
+	c.reads.mask(&k.facts, q)
+	l, f, renew := c.leases.get(&k, q.Start)
 	switch f {
 	case fresh:
 		return l.value, "fresh", nil
@@ -116,7 +115,7 @@ func (c *choose) plan(ctx context.Context, q *Request, view *board.View, set *bo
 
 // own is the key with nothing in it that points into a request's body.
 func (c *choose) own(k choiceKey) choiceKey {
-	k.facts.region = string([]byte(k.facts.region))
+	k.facts.region = strings.Clone(k.facts.region)
 	return k
 }
 

@@ -80,8 +80,9 @@ func (c *choose) explain(_ context.Context, q *Request, v *Verdict, r *Report) {
 		}
 	}
 	r.Lease = v.Choice.Source
-	k := choiceKey{set: v.Choice.Set, facts: c.reads.keyOf(q)}
-	if l := c.leases.find(k); l != nil && l.has {
+	k := choiceKey{set: v.Choice.Set}
+	c.reads.mask(&k.facts, q)
+	if l := c.leases.find(&k); l != nil && l.has {
 		now := c.now()
 		r.Lease = fmt.Sprintf("%s; fresh for %s more, stale for %s", v.Choice.Source,
 			max(0, l.fresh.Sub(now)).Round(time.Millisecond), max(0, l.until.Sub(now)).Round(time.Millisecond))

@@ -1,11 +1,11 @@
 package pipeline
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -19,6 +19,8 @@ type Plan struct {
 	tiers []tier
 	// hashed are the facts that tiers are balanced by.
 	hashed []sdk.Fact
+	// turn counts the walks.
+	turn atomic.Uint64
 }
 
 type tier struct {
@@ -28,11 +30,11 @@ type tier struct {
 	// turns is the order in which a weighted tier serves: picks by index,
 	// each as often as its weight, spread evenly.
 	turns []uint16
-	turn  *atomic.Uint32
 }
 
 type pick struct {
 	*board.Target
+	at       uint16 // in the plan
 	fallback int
 	weight   float64
 	reason   string
@@ -52,57 +54,44 @@ func compile(p sdk.Plan, set *board.Set) (*Plan, error) {
 	for _, m := range set.Members {
 		members[m.Ref] = m
 	}
-	out := &Plan{}
-	for i, t := range p.Tiers {
-		c := tier{balance: t.Balance}
-		var weights []float64
-		for _, k := range t.Picks {
-			m, ok := members[k.Candidate.Ref]
-			if !ok {
-				return nil, fmt.Errorf("tier %d has a target that was not offered", i+1)
-			}
-			w := k.Weight
-			if w == 0 {
-				w = 1
-			}
-			if w < 0 || math.IsNaN(w) || math.IsInf(w, 0) {
-				return nil, fmt.Errorf("tier %d gives %s the weight %v", i+1, m.Name(), w)
-			}
-			weights = append(weights, w)
-			c.picks = append(c.picks, pick{m.Target, m.Fallback, w, k.Reason})
-		}
-		if len(c.picks) == 0 {
+	offered := func(c sdk.Candidate) bool { _, ok := members[c.Ref]; return ok }
+	if err := p.Check(offered); err != nil {
+		return nil, err
+	}
+	out, n := &Plan{}, 0
+	for _, t := range p.Tiers {
+		if len(t.Picks) == 0 {
 			continue
+		}
+		c := tier{balance: t.Balance, picks: make([]pick, len(t.Picks))}
+		weights := make([]float64, len(t.Picks))
+		for i, k := range t.Picks {
+			weights[i] = cmp.Or(k.Weight, 1)
+			m := members[k.Candidate.Ref]
+			c.picks[i] = pick{Target: m.Target, at: uint16(n), fallback: m.Fallback, weight: weights[i], reason: k.Reason}
+			n++
 		}
 		if c.balance == "" {
 			c.balance = sdk.LeastLoad
-			for _, w := range weights {
-				if w != weights[0] {
-					c.balance = sdk.Weighted
-				}
+			if slices.Min(weights) != slices.Max(weights) {
+				c.balance = sdk.Weighted
 			}
 		}
-		switch fact, hashed := strings.CutPrefix(string(c.balance), "hash:"); {
-		case hashed:
-			c.fact = sdk.Fact(fact)
-			if !slices.Contains(out.hashed, c.fact) {
-				out.hashed = append(out.hashed, c.fact)
-			}
-			if len(out.hashed) > maxHashed {
-				return nil, fmt.Errorf("the plan hashes by more than %d facts", maxHashed)
-			}
-		case c.balance == sdk.Weighted:
+		if c.balance == sdk.Weighted {
 			c.turns = spread(shares(weights))
-			c.turn = new(atomic.Uint32)
-			c.turn.Store(rand.Uint32N(uint32(len(c.turns))))
-		case c.balance != sdk.LeastLoad:
-			return nil, fmt.Errorf("tier %d has the unknown balance %q", i+1, c.balance)
+		}
+		if fact, hashed := c.balance.Hash(); hashed {
+			c.fact = fact
+			if !slices.Contains(out.hashed, fact) {
+				out.hashed = append(out.hashed, fact)
+			}
 		}
 		out.tiers = append(out.tiers, c)
 	}
-	if len(out.tiers) == 0 {
-		return nil, fmt.Errorf("the plan is empty")
+	if len(out.hashed) > maxHashed {
+		return nil, fmt.Errorf("the plan hashes by more than %d facts", maxHashed)
 	}
+	out.turn.Store(rand.Uint64N(maxTurns)) // routers do not all begin with the same
 	return out, nil
 }
 
@@ -110,7 +99,9 @@ func compile(p sdk.Plan, set *board.Set) (*Plan, error) {
 func declared(set *board.Set) *Plan {
 	out := &Plan{tiers: make([]tier, len(set.Members))}
 	for i, m := range set.Members {
-		out.tiers[i] = tier{balance: sdk.LeastLoad, picks: []pick{{m.Target, m.Fallback, 1, "declared order"}}}
+		out.tiers[i] = tier{balance: sdk.LeastLoad, picks: []pick{
+			{Target: m.Target, at: uint16(i), fallback: m.Fallback, weight: 1, reason: "declared order"},
+		}}
 	}
 	return out
 }
@@ -118,37 +109,33 @@ func declared(set *board.Set) *Plan {
 // shares are the smallest whole numbers in the proportions of the weights, or
 // the nearest ones under maxTurns.
 func shares(weights []float64) []int {
-	sum, least := 0.0, math.Inf(1)
+	least, most := slices.Min(weights), slices.Max(weights)
+	sum := 0.0
 	for _, w := range weights {
-		sum += w
-		least = min(least, w)
+		sum += w / most // which does not overflow
 	}
 	whole := make([]int, len(weights))
-	for _, scale := range []float64{1, 10, 100, 1000} {
-		if sum*scale > 1<<30 {
-			break
+	for _, scale := range []float64{1, 10, 100, 1000, 1 / least} {
+		if !(most*scale <= maxTurns*maxTurns) {
+			continue
 		}
-		exact, g := true, 0
+		exact, divisor, total := true, 0, 0
 		for i, w := range weights {
 			n := math.Round(w * scale)
 			exact = exact && n >= 1 && math.Abs(n-w*scale) < 1e-9
 			whole[i] = int(n)
-			g = gcd(g, whole[i])
-		}
-		if !exact {
-			continue
-		}
-		total := 0
-		for i := range whole {
-			whole[i] /= g
+			divisor = gcd(divisor, whole[i])
 			total += whole[i]
 		}
-		if total <= maxTurns {
+		if exact && total/divisor <= maxTurns {
+			for i := range whole {
+				whole[i] /= divisor
+			}
 			return whole
 		}
 	}
 	for i, w := range weights {
-		whole[i] = max(1, int(math.Round(w/sum*maxTurns)))
+		whole[i] = max(1, int(math.Round(w/most/sum*maxTurns)))
 	}
 	return whole
 }
@@ -183,15 +170,28 @@ func spread(shares []int) []uint16 {
 	return turns
 }
 
-// Walk is one request's way through a plan. It implements upstream.Targets.
+// Walk is one request's way through a plan. It implements upstream.Targets. A
+// copy goes the same way, as far as the board says the same.
 type Walk struct {
 	plan *Plan
+	// turn is the number of this walk among those of its plan.
+	turn uint64
 	// hashes of the facts in plan.hashed.
 	hashes [maxHashed]uint64
 	// head goes before the others of its tier: the pre-check found it up.
-	head  *board.Target
-	tried [16]*board.Target
+	head *board.Target
+	// late ones go after all others: the pre-check did not find them up.
+	late  []*board.Target
+	tried [16]uint16 // by their place in the plan
 	n     int
+}
+
+// begin sets an empty walk on its way.
+func (w *Walk) begin(p *Plan, q *Request) {
+	w.plan, w.turn = p, p.turn.Add(1)
+	for i, f := range p.hashed {
+		w.hashes[i] = q.hashOf(f)
+	}
 }
 
 // Next is the target to try now: of the first tier that has one, by the
@@ -204,7 +204,7 @@ func (w *Walk) Next(now time.Time) (t *board.Target, fallback int, ok bool) {
 	for _, worst := range [...]board.Admission{board.Admitted, board.Doubtful} {
 		for i := range w.plan.tiers {
 			if k := w.choose(&w.plan.tiers[i], worst, now); k != nil {
-				w.tried[w.n] = k.Target
+				w.tried[w.n] = k.at
 				w.n++
 				return k.Target, k.fallback, true
 			}
@@ -214,12 +214,8 @@ func (w *Walk) Next(now time.Time) (t *board.Target, fallback int, ok bool) {
 }
 
 func (w *Walk) fits(k *pick, worst board.Admission, now time.Time) bool {
-	for _, t := range w.tried[:w.n] {
-		if t == k.Target {
-			return false
-		}
-	}
-	return k.Admit(now) <= worst
+	return !slices.Contains(w.tried[:w.n], k.at) && k.Admit(now) <= worst &&
+		(worst > board.Admitted || !slices.Contains(w.late, k.Target))
 }
 
 func (w *Walk) choose(t *tier, worst board.Admission, now time.Time) *pick {
@@ -239,24 +235,40 @@ func (w *Walk) choose(t *tier, worst board.Admission, now time.Time) *pick {
 	case t.fact != "":
 		return w.hashed(t, worst, now)
 	case t.turns != nil:
-		start := t.turn.Add(1)
-		for i := range t.turns {
-			k := &t.picks[t.turns[(int(start)+i)%len(t.turns)]]
-			if w.fits(k, worst, now) {
-				return k
-			}
-		}
-		return nil
+		return w.weighted(t, worst, now)
 	default:
 		return w.leastLoad(t, worst, now)
 	}
 }
 
+// weighted takes the pick whose turn it is. The turns of one that is out go to
+// any other, so that they are shared by weight too.
+func (w *Walk) weighted(t *tier, worst board.Admission, now time.Time) *pick {
+	n := uint64(len(t.turns))
+	at := w.turn % n
+	for i := range uint64(4) {
+		if k := &t.picks[t.turns[at]]; w.fits(k, worst, now) {
+			return k
+		}
+		at = w.random(i) % n
+	}
+	for i := range t.picks {
+		if k := &t.picks[(at+uint64(i))%uint64(len(t.picks))]; w.fits(k, worst, now) {
+			return k
+		}
+	}
+	return nil
+}
+
+// random is the walk's own, equal in its copies.
+func (w *Walk) random(i uint64) uint64 { return mix(w.turn<<8 + uint64(w.n)<<3 + i + 1) }
+
 // leastLoad takes the better of two random picks that fit.
 func (w *Walk) leastLoad(t *tier, worst board.Admission, now time.Time) *pick {
 	n := len(t.picks)
-	first := -1
-	for i, start := 0, rand.IntN(n); i < n; i++ {
+	random := w.random(0)
+	first, start := -1, int(uint32(random))%n
+	for i := range n {
 		if at := (start + i) % n; w.fits(&t.picks[at], worst, now) {
 			first = at
 			break
@@ -266,7 +278,8 @@ func (w *Walk) leastLoad(t *tier, worst board.Admission, now time.Time) *pick {
 		return nil
 	}
 	best := &t.picks[first]
-	for i, start := 0, rand.IntN(n-1); i < n-1; i++ {
+	start = int(random>>32) % (n - 1)
+	for i := range n - 1 {
 		// Every place but the first one's.
 		k := &t.picks[(first+1+(start+i)%(n-1))%n]
 		if w.fits(k, worst, now) {

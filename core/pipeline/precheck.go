@@ -78,7 +78,7 @@ func (p *precheck) renewBehind(t *board.Target, q *Request) {
 	if a == nil || q.Start.Before(a.Until) {
 		return
 	}
-	if _, f, renew := p.leases.get(checkKey{t.Channel}, q.Start); f == missed || renew {
+	if _, f, renew := p.leases.get(&checkKey{t.Channel}, q.Start); f == missed || renew {
 		p.leases.renew(checkKey{t.Channel}, p.question(t))
 	}
 }
@@ -147,7 +147,7 @@ func (p *precheck) race(ctx context.Context, q *Request, plan *Plan, top []*boar
 
 // check is a leased availability, or a new one.
 func (p *precheck) check(ctx context.Context, t *board.Target, now time.Time) (sdk.Availability, error) {
-	if l, f, _ := p.leases.get(checkKey{t.Channel}, now); f == fresh {
+	if l, f, _ := p.leases.get(&checkKey{t.Channel}, now); f == fresh {
 		return l.value, nil
 	}
 	return p.leases.ask(ctx, checkKey{t.Channel}, p.question(t))

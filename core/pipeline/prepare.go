@@ -94,7 +94,7 @@ func (p *Preparer) Prepare(ctx context.Context, c *board.Channel, model string, 
 	}
 	k := prepareKey{channel: c.Config, model: model, endpoint: e, stream: stream}
 	now := p.now()
-	l, f, renew := p.leases.get(k, now)
+	l, f, renew := p.leases.get(&k, now)
 	switch {
 	case f == fresh || f == stale:
 		if renew {

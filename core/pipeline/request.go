@@ -82,7 +82,7 @@ func newReads(facts []sdk.Fact, allowed []string) reads {
 		case sdk.FactNow:
 			r.now = true
 		default:
-			name, ok := strings.CutPrefix(string(f), "header:")
+			name, ok := f.Header()
 			for _, a := range allowed {
 				if ok && strings.EqualFold(a, name) {
 					r.headers = append(r.headers, http.CanonicalHeaderKey(name))
@@ -110,9 +110,9 @@ func roundUp(n int64) int64 {
 	return 0
 }
 
-// keyOf masks the facts for a look-up. It allocates only where headers are read.
-func (r *reads) keyOf(q *Request) factKey {
-	var k factKey
+// mask takes the facts for a look-up, into an empty k. It allocates only where
+// headers are read.
+func (r *reads) mask(k *factKey, q *Request) {
 	f := &q.Facts
 	if r.endpoint {
 		k.endpoint = f.Endpoint
@@ -145,7 +145,7 @@ func (r *reads) keyOf(q *Request) factKey {
 		k.prefix = f.Prefix
 	}
 	if r.now {
-		k.now = q.Start.Unix() / 60
+		k.now = minuteOf(q.Start)
 	}
 	if len(r.headers) > 0 {
 		var b strings.Builder
@@ -157,7 +157,6 @@ func (r *reads) keyOf(q *Request) factKey {
 		}
 		k.headers = b.String()
 	}
-	return k
 }
 
 // factsOf masks the facts for a plugin. Nothing in it points into the body.
@@ -201,12 +200,21 @@ func (r *reads) factsOf(q *Request, model string) sdk.Request {
 	return out
 }
 
+func minuteOf(t time.Time) int64 { return t.Unix() / 60 }
+
 // hashOf is the value that a tier hashed by the fact is balanced by.
 func (q *Request) hashOf(f sdk.Fact) uint64 {
 	s := ""
 	switch f {
 	case sdk.FactPrefix:
 		return q.Facts.Prefix
+	case sdk.FactStream, sdk.FactSize, sdk.FactTokens, sdk.FactTools, sdk.FactImages, sdk.FactJSON:
+		var k factKey
+		r := newReads([]sdk.Fact{f}, nil)
+		r.mask(&k, q)
+		return mix(uint64(k.shape))
+	case sdk.FactNow:
+		return mix(uint64(minuteOf(q.Start)))
 	case sdk.FactModel:
 		s = q.Facts.Model
 	case sdk.FactEndpoint:
@@ -216,7 +224,7 @@ func (q *Request) hashOf(f sdk.Fact) uint64 {
 	case sdk.FactRegion:
 		s = q.Facts.Region
 	default:
-		if name, ok := strings.CutPrefix(string(f), "header:"); ok {
+		if name, ok := f.Header(); ok {
 			s = q.Header.Get(name)
 		}
 	}

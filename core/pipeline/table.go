@@ -79,14 +79,14 @@ func newTable[K key, V any](entries int) *table[K, V] {
 	}
 }
 
-func (t *table[K, V]) set(k K) *[ways]atomic.Pointer[lease[K, V]] {
-	return &t.sets[k.hash(t.seed)&uint64(len(t.sets)-1)]
+func (t *table[K, V]) set(k *K) *[ways]atomic.Pointer[lease[K, V]] {
+	return &t.sets[(*k).hash(t.seed)&uint64(len(t.sets)-1)]
 }
 
-func (t *table[K, V]) find(k K) *lease[K, V] {
+func (t *table[K, V]) find(k *K) *lease[K, V] {
 	set := t.set(k)
 	for i := range set {
-		if l := set[i].Load(); l != nil && l.key == k {
+		if l := set[i].Load(); l != nil && l.key == *k {
 			return l
 		}
 	}
@@ -95,7 +95,7 @@ func (t *table[K, V]) find(k K) *lease[K, V] {
 
 // get looks an answer up. A failed lease may carry the last good value. renew
 // is true for the one caller that is to renew it.
-func (t *table[K, V]) get(k K, now time.Time) (l *lease[K, V], f found, renew bool) {
+func (t *table[K, V]) get(k *K, now time.Time) (l *lease[K, V], f found, renew bool) {
 	l = t.find(k)
 	switch {
 	case l == nil:
@@ -117,7 +117,7 @@ func (t *table[K, V]) get(k K, now time.Time) (l *lease[K, V], f found, renew bo
 // put keeps an answer, in place of an older one of the same key, in an empty
 // place, or in place of the lease of its set that ends first.
 func (t *table[K, V]) put(l *lease[K, V]) {
-	set := t.set(l.key)
+	set := t.set(&l.key)
 	at, first := 0, set[0].Load()
 	for i := range set {
 		o := set[i].Load()
@@ -134,7 +134,7 @@ func (t *table[K, V]) put(l *lease[K, V]) {
 
 // drop forgets one answer.
 func (t *table[K, V]) drop(l *lease[K, V]) {
-	set := t.set(l.key)
+	set := t.set(&l.key)
 	for i := range set {
 		set[i].CompareAndSwap(l, nil)
 	}
@@ -176,7 +176,7 @@ func (t *table[K, V]) ask(ctx context.Context, k K, q question[V]) (V, error) {
 	f, ok := t.asking[k]
 	if !ok {
 		// The answer may have come between the look-up and the lock.
-		if l := t.find(k); l != nil {
+		if l := t.find(&k); l != nil {
 			switch now := q.now(); {
 			case now.Before(l.fresh), l.has && now.Before(l.until):
 				t.mu.Unlock()
@@ -235,7 +235,7 @@ func (q *question[V]) withDefaults(l sdk.Lease) sdk.Lease {
 
 // land keeps what the call brought. A failure keeps the last good answer.
 func (t *table[K, V]) land(k K, f *flight[V], span sdk.Lease, now time.Time) {
-	l, old := &lease[K, V]{key: k}, t.find(k)
+	l, old := &lease[K, V]{key: k}, t.find(&k)
 	if f.err == nil {
 		if span.Fresh < 0 { // none, from now on
 			if old != nil {

@@ -22,6 +22,8 @@ type sameSet int
 
 func (sameSet) hash(maphash.Seed) uint64 { return 0 }
 
+func there[K key](t *table[K, int], k K) *lease[K, int] { return t.find(&k) }
+
 // numbered answers 1, 2, 3 and counts.
 type numbered struct {
 	calls atomic.Int64
@@ -47,7 +49,7 @@ func (n *numbered) question() question[int] {
 
 // look is a whole look-up, as the steps make it.
 func look(t *table[testKey, int], k testKey, n *numbered) (int, found, error) {
-	l, f, renew := t.get(k, time.Now())
+	l, f, renew := t.get(&k, time.Now())
 	switch f {
 	case fresh, stale:
 		if renew {
@@ -227,14 +229,14 @@ func TestTheTableIsBounded(t *testing.T) {
 	}
 	table.put(&lease[sameSet, int]{key: 100, err: errors.New("down"), failedUntil: base.Add(time.Second)})
 	for k := range ways - 1 {
-		if table.find(sameSet(k)) == nil {
+		if there(table, sameSet(k)) == nil {
 			t.Fatalf("%d went out of a set with room for it", k)
 		}
 	}
 	put(200, time.Hour) // in place of the failure
 	put(201, time.Hour) // in place of the one that ends first
 	for k, want := range map[int]bool{100: false, 0: false, 1: true, 2: true, 6: true, 200: true, 201: true} {
-		if got := table.find(sameSet(k)) != nil; got != want {
+		if got := there(table, sameSet(k)) != nil; got != want {
 			t.Errorf("%d is there: %t, want %t", k, got, want)
 		}
 	}
@@ -257,19 +259,19 @@ func TestForgetAndClear(t *testing.T) {
 		look(table, k, n)
 	}
 	table.forget(func(k testKey) bool { return k[0] == 'a' })
-	if table.find("a1") != nil || table.find("a2") != nil || table.find("b") == nil {
+	if there(table, testKey("a1")) != nil || there(table, testKey("a2")) != nil || there(table, testKey("b")) == nil {
 		t.Error("forgot the wrong ones")
 	}
-	old := table.find("b")
+	old := there(table, testKey("b"))
 	table.put(&lease[testKey, int]{key: "b", value: 9, has: true})
 	table.drop(old)
-	if l := table.find("b"); l == nil || l.value != 9 {
+	if l := there(table, testKey("b")); l == nil || l.value != 9 {
 		t.Error("an answer was dropped for the one before it")
 	}
-	table.drop(table.find("b"))
+	table.drop(there(table, testKey("b")))
 	look(table, "c", n)
 	table.clear()
-	if table.find("b") != nil || table.find("c") != nil {
+	if there(table, testKey("b")) != nil || there(table, testKey("c")) != nil {
 		t.Error("not clear")
 	}
 }
