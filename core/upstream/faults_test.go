@@ -38,7 +38,7 @@ func TestFaultBeforeTheCommit(t *testing.T) {
 		{name: "403", fault: wall.Status(403), class: board.Auth, status: 502, code: "upstream_auth"},
 		{name: "404", fault: wall.Status(404), class: board.NotFound, status: 404, code: "model_not_found"},
 		{name: "408", fault: wall.Status(408), class: board.Upstream, status: 502, code: "bad_gateway", twice: true},
-		{name: "500", fault: wall.Status(500), class: board.Upstream, status: 502, code: "bad_gateway", twice: true},
+		{name: "500", fault: wall.Status(500), class: board.Upstream, status: 500, twice: true},
 		{name: "502", fault: wall.Status(502), class: board.Upstream, status: 502, code: "bad_gateway", twice: true},
 		{name: "503", fault: wall.Status(503), class: board.Upstream, status: 503, code: "server_is_overloaded", twice: true},
 		{name: "529", fault: wall.Status(529), class: board.Upstream, status: 503, code: "server_is_overloaded", twice: true},

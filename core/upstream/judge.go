@@ -210,8 +210,11 @@ func tell(failures []failure, model string) (*wire.Error, time.Duration) {
 		return openai.Fault(http.StatusTooManyRequests, "Every upstream that has the model limits its rate now."+said), wait
 	case best.class == board.Upstream:
 		status := http.StatusBadGateway
-		if best.err.Status == http.StatusServiceUnavailable || best.err.Status == 529 {
+		switch said := best.err.Status; {
+		case said == 529:
 			status = http.StatusServiceUnavailable
+		case said >= http.StatusInternalServerError && said <= http.StatusGatewayTimeout:
+			status = said
 		}
 		return openai.Fault(status, "The upstream failed to answer."+said), wait
 	case best.class == board.Timeout:
