@@ -84,7 +84,7 @@ func watchLifeline() {
 	// Its blocking mode is left as it is: other plugins share the pipe's end.
 	lifeline := os.NewFile(uintptr(fd), "lifeline")
 	go func() {
-		io.Copy(io.Discard, lifeline)
+		_, _ = io.Copy(io.Discard, lifeline) // whatever ends it, the host has gone
 		die()
 	}()
 }
@@ -92,7 +92,7 @@ func watchLifeline() {
 // die takes the process's children along where the process leads its group.
 func die() {
 	if pid := os.Getpid(); unix.Getpgrp() == pid {
-		unix.Kill(-pid, unix.SIGKILL)
+		_ = unix.Kill(-pid, unix.SIGKILL) // the process is in it, and ends here
 	}
 	os.Exit(1)
 }

@@ -2,7 +2,6 @@ package board
 
 import (
 	"hash/fnv"
-	"io"
 	"maps"
 	"slices"
 	"strconv"
@@ -191,7 +190,7 @@ func candidate(t *Target, info sdk.ModelInfo) sdk.Candidate {
 func hash(parts ...string) uint64 {
 	h := fnv.New64a()
 	for _, p := range parts {
-		io.WriteString(h, p)
+		h.Write([]byte(p))
 		h.Write([]byte{0})
 	}
 	return h.Sum64()

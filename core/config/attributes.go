@@ -78,7 +78,8 @@ func evaluate(e hclsyntax.Expression, ctx *hcl.EvalContext) (cty.Value, *problem
 		return v, nil, hcl.Range{}
 	}
 	d := diags[0]
-	for _, t := range e.Variables() {
+	if vars := e.Variables(); len(vars) > 0 {
+		t := vars[0]
 		// A bare word: forgotten quotes, or a reference where text is wanted.
 		r := reference{path: path(t), at: t.SourceRange()}
 		if slices.Contains(roots, t.RootName()) {

@@ -184,7 +184,8 @@ func (r *Router) State() *server.State { return r.state }
 // addresses when both listeners are open.
 func (r *Router) Serve(ctx context.Context, ready func(public, admin net.Addr)) error {
 	s := server.New(server.Options{Log: r.log.Named("server"), Metrics: r.metrics, AdminToken: r.data.token, State: r.state})
-	public, err := net.Listen("tcp", r.cfg.Server.Address)
+	var listen net.ListenConfig
+	public, err := listen.Listen(ctx, "tcp", r.cfg.Server.Address)
 	if err != nil {
 		return fmt.Errorf("server.address: %w", err)
 	}
@@ -192,7 +193,7 @@ func (r *Router) Serve(ctx context.Context, ready func(public, admin net.Addr)) 
 	failed := make(chan error, 2)
 	var adminAddr net.Addr
 	if r.cfg.Admin.Address != "" {
-		if admin, err = net.Listen("tcp", r.cfg.Admin.Address); err != nil {
+		if admin, err = listen.Listen(ctx, "tcp", r.cfg.Admin.Address); err != nil {
 			public.Close()
 			return fmt.Errorf("admin.address: %w", err)
 		}

@@ -85,11 +85,11 @@ func (s *Server) serve(st *State, e sdk.Endpoint, start time.Time, w http.Respon
 	}
 	switch {
 	case v.Reject != nil:
-		if ctx.Err() != nil {
-			out.status = statusClientLeft
-			return out, nil
+		if ctx.Err() == nil {
+			return out, rejected(v.Reject)
 		}
-		return out, rejected(v.Reject)
+		out.status = statusClientLeft
+		return out, nil
 	case v.Reply != nil:
 		h["Content-Type"] = []string{v.Reply.ContentType}
 		h["Content-Length"] = []string{strconv.Itoa(len(v.Reply.Body))}

@@ -81,6 +81,7 @@ func (a *attempt) run(ctx context.Context) verdict {
 		f.watch.limit(c.Timeouts.Read, errRead, a.cancel)
 	}
 	var info connInfo
+	//nolint:bodyclose // closed below, once there is no error
 	a.answer, err = route.pool.transport.send(req.WithContext(a.ctx), &info)
 	if info.got {
 		a.record.Connect, a.record.Reused = info.at.Sub(a.begun), info.reused

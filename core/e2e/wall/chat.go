@@ -187,7 +187,7 @@ func (x *exchange) chatMessages(q *chatRequest) *refusal {
 			}
 		case "tool":
 			if !open[m.ToolCallID] {
-				return bad("", at+".role", "Invalid parameter: messages with role 'tool' must be a response to a preceeding message with 'tool_calls'.")
+				return bad("", at+".role", "Invalid parameter: messages with role 'tool' must be a response to a preceding message with 'tool_calls'.")
 			}
 			q.results = append(q.results, c.text)
 		case "system", "developer", "function":

@@ -129,7 +129,7 @@ func (x *exchange) respond() {
 		return
 	}
 	said := x.wall.reply(p)
-	answer := x.response(said)
+	answer := x.response()
 	if x.stream {
 		x.streamResponse(answer, said)
 		return
@@ -139,7 +139,7 @@ func (x *exchange) respond() {
 }
 
 // response is the answer at its beginning: in progress, with no output.
-func (x *exchange) response(said reply) *response {
+func (x *exchange) response() *response {
 	or := func(name, otherwise string) json.RawMessage {
 		if x.has(name) {
 			return x.fields[name]

@@ -39,7 +39,7 @@ func (x *exchange) streamResponse(answer *response, said reply) {
 	}
 	items := x.output(said)
 	for i, item := range items {
-		told := false
+		var told bool
 		if item.Type == "message" {
 			told = n.message(i, item, said)
 		} else {
