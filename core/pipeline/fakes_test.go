@@ -114,6 +114,8 @@ var (
 	adapterPlugin    = &config.Plugin{Kind: sdk.KindAdapter, Name: "openai"}
 )
 
+var nullLog = hclog.NewNullLogger()
+
 // rig is a board and the plugins over it. What a test does not need stays nil.
 type rig struct {
 	board    *board.Board
@@ -158,7 +160,7 @@ func (r *rig) pipeline(t testing.TB, steps ...*config.Step) *Pipeline {
 	whole := *r.cfg
 	whole.Pipelines = []*config.Pipeline{cfg}
 	p, err := New(Options{
-		Config: cfg, Board: r.board, Plugins: r.plugins, Preparer: NewPreparer(&whole, r.plugins, nil), Log: hclog.NewNullLogger(),
+		Config: cfg, Board: r.board, Plugins: r.plugins, Preparer: NewPreparer(&whole, r.plugins, nil), Log: nullLog,
 	})
 	if err != nil {
 		t.Fatal(err)
