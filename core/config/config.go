@@ -149,7 +149,8 @@ type Plugin struct {
 	SHA256 string
 	// Env is the whole environment of a third party's plugin.
 	Env Env
-	// Grants of what its manifest needs.
+	// Grants of what its manifest needs; a first-party plugin's are given
+	// unless its block says otherwise.
 	Grants []string
 	// StartTimeout bounds the start up to Configure's answer.
 	StartTimeout time.Duration

@@ -20,6 +20,12 @@ var firstParty = []string{
 	"selector.smart",
 }
 
+// firstPartyGrants are what of ours is granted unless a plugin block says
+// otherwise, by kind and name: a plugin of ours works as it is described.
+var firstPartyGrants = map[string][]string{
+	"prober.models": {sdk.NeedBilledCalls}, // its POST names a model that nobody has
+}
+
 // grants that a plugin may be given.
 var grants = []string{sdk.NeedBilledCalls}
 
@@ -28,6 +34,7 @@ func builtin(address string) *Plugin {
 	kind, name, _ := strings.Cut(address, ".")
 	p := Defaults.Plugin
 	p.Kind, p.Name, p.Builtin = sdk.Kind(kind), name, name
+	p.Grants = firstPartyGrants[address]
 	return &p
 }
 
@@ -101,11 +108,11 @@ func (l *loader) readUse(b *block, p *Plugin) {
 		}
 	case b.has("use"):
 		if used := b.plugin(own, "use", p.Kind); used != nil {
-			p.Builtin = used.Builtin
+			p.takeOver(used, b)
 		}
 	case own[string(p.Kind)+"."+p.Name].value != nil:
 		b.attribute("use")
-		p.Builtin = p.Name // our plugin of that name, configured
+		p.takeOver(own[string(p.Kind)+"."+p.Name].value, b) // our plugin of that name, configured
 	default:
 		b.attribute("use")
 		remedy := `add command = ["./bin/my-` + string(p.Kind) + `"]`
@@ -113,6 +120,15 @@ func (l *loader) readUse(b *block, p *Plugin) {
 			remedy += " or use = plugin." + of[0]
 		}
 		b.mistakef(b.head, remedy, "%s says nothing to run", b)
+	}
+}
+
+// takeOver makes p run a plugin of ours, with the grants of the block where it
+// names any, be it none.
+func (p *Plugin) takeOver(ours *Plugin, b *block) {
+	p.Builtin = ours.Builtin
+	if !b.has("grants") {
+		p.Grants = ours.Grants
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"regexp"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -61,12 +62,17 @@ func (p *prober) madeUp(ctx context.Context, c sdk.Channel, up sdk.Upstream, why
 	}
 }
 
+// theWordModel is in the refusals of those who do not repeat the name: "Model
+// Not Exist", model_not_found, InvalidEndpointOrModel.NotFound, and Zhipu's in
+// Chinese. The plural is a path or a list, so it says nothing of a model.
+var theWordModel = regexp.MustCompile(`model([^s]|$)|模型`)
+
 // namesModel: the refusal is about the model, so all before the model works.
 // A 404 of a web server, or one of another API, is not.
 func namesModel(code int, r refusal) bool {
 	switch code {
 	case http.StatusBadRequest, http.StatusNotFound, http.StatusUnprocessableEntity:
-		return r.isJSON && r.speaksOf("model", madeUpModel)
+		return r.isJSON && (r.speaksOf(madeUpModel) || theWordModel.MatchString(r.text))
 	default:
 		return false
 	}

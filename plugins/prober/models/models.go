@@ -10,10 +10,10 @@
 //     run, not what this account has deployed: no models are reported.
 //   - A provider without a list (404, 405, 501, or no_models) is asked for a
 //     chat with a model that is made up. That it does not know the model shows
-//     that it is up. Since a POST could be billed, the plugin needs the grant
-//     billed_calls for this. An upstream that answers such a chat ignores model
-//     names; it is flagged as misconfigured and never asked so again, for that
-//     answer did spend tokens.
+//     that it is up. Since a POST could be billed, this needs the grant
+//     billed_calls, which the plugin has unless its block says grants = []. An
+//     upstream that answers such a chat ignores model names; it is flagged as
+//     misconfigured and never asked so again, for that answer did spend tokens.
 //
 // All leases are left to the step: its interval, key_interval and
 // models_interval.

@@ -131,6 +131,15 @@ func TestProbe(t *testing.T) {
 			state: sdk.HealthUp, models: "-", reason: "has no list of models, and a chat with a made-up model was refused as unknown (422)",
 		},
 		{
+			name: "says so in Chinese", list: notFound, chat: reply{status: 400, body: `{"error":{"code":"1211","message":"\u6a21\u578b\u4e0d\u5b58\u5728"}}`},
+			state: sdk.HealthUp, models: "-", reason: "GET models answered 404, and a chat with a made-up model was refused as unknown (400)",
+		},
+		{
+			name: "names a path, not a model", list: notFound, chat: reply{status: 404, body: `{"error":{"message":"Cannot POST /models/chat/completions"}}`},
+			state: sdk.HealthMisconfigured, models: "-",
+			reason: "GET models answered 404, and a chat with a made-up model found nothing there (404): is the base URL right?",
+		},
+		{
 			name: "declared to have no list", settings: map[string]string{"no_models": "true"}, list: reply{status: 500},
 			chat:  reply{status: 404, body: `{"error":"no such model"}`},
 			state: sdk.HealthUp, models: "-", reason: "has no list of models, and a chat with a made-up model was refused as unknown (404)",

@@ -2,8 +2,11 @@ package models
 
 import (
 	"encoding/json"
+	"regexp"
+	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // refusal is what an error's body says.
@@ -34,7 +37,7 @@ func refusalOf(body []byte) refusal {
 		return r
 	}
 	r.isJSON = true
-	r.text = strings.ToLower(string(body[:min(len(body), maxRefusal)]))
+	r.text = strings.ToLower(string(plain(body[:min(len(body), maxRefusal)])))
 	for _, raw := range []json.RawMessage{outer.Error, outer.Message, outer.Detail} {
 		var inner struct {
 			Message string `json:"message"`
@@ -50,6 +53,18 @@ func refusalOf(body []byte) refusal {
 		}
 	}
 	return r
+}
+
+// escape is a character of JSON that is written by its number, as some
+// encoders write all that is not ASCII.
+var escape = regexp.MustCompile(`\\u[0-9a-fA-F]{4}`)
+
+// plain writes such characters out. It need not be JSON any more.
+func plain(body []byte) []byte {
+	return escape.ReplaceAllFunc(body, func(e []byte) []byte {
+		n, _ := strconv.ParseUint(string(e[2:]), 16, 32) // it has matched
+		return utf8.AppendRune(nil, rune(n))
+	})
 }
 
 // speaksOf reports whether one of the words, in lower case, is in the error.
