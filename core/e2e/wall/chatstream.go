@@ -42,8 +42,8 @@ func (x *exchange) streamChat(q *chatRequest, r reply) {
 		return
 	}
 	for i := range q.n {
-		if i == q.n-1 && x.cut != nil {
-			x.last(nil) // a cut must come before the stream looks finished
+		// A cut must come before the stream looks finished.
+		if i == q.n-1 && x.cut != nil && !x.strikeNow() {
 			return
 		}
 		if !s.delta(i, "{}", nil, r.finish) {

@@ -91,8 +91,8 @@ func (x *exchange) streamCompletion(chunk completion, replies []reply, sum usage
 			choice := completionChoice{Text: piece, Index: i}
 			if n == len(r.pieces)-1 {
 				choice.FinishReason = &r.finish
-				if x.cut != nil && i == len(replies)-1 {
-					x.last(nil) // a cut must come before the stream looks finished
+				// A cut must come before the stream looks finished.
+				if x.cut != nil && i == len(replies)-1 && !x.strikeNow() {
 					return
 				}
 			}

@@ -33,6 +33,7 @@ type exchange struct {
 	stream bool
 
 	cut      *armed // strikes in the middle of the answer
+	endless  bool   // a stream that lacks its [DONE]
 	status   int
 	events   int
 	complete bool
@@ -89,6 +90,16 @@ func (x *exchange) value(name string) string {
 		return ""
 	}
 	return x.form.Value[name][0]
+}
+
+// prefilled says whether the last message is the assistant's.
+func (x *exchange) prefilled() bool {
+	var messages []struct {
+		Role string `json:"role"`
+	}
+	// What is no list of messages is refused later.
+	return json.Unmarshal(x.fields["messages"], &messages) == nil && len(messages) > 0 &&
+		messages[len(messages)-1].Role == "assistant"
 }
 
 // decode reads a field into v; a field that is not there leaves v as it is.
@@ -199,8 +210,7 @@ func (x *exchange) open() {
 
 // event sends one event, frame and all, and says whether the stream goes on.
 func (x *exchange) event(frame []byte) bool {
-	if x.cut != nil && x.events >= x.cut.after {
-		x.strikeNow()
+	if x.cut != nil && x.events >= x.cut.after && !x.strikeNow() {
 		return false
 	}
 	if x.request.Context().Err() != nil {
@@ -218,11 +228,13 @@ func (x *exchange) event(frame []byte) bool {
 
 // last sends the event that makes a stream complete. A cut that has not struck yet strikes before it.
 func (x *exchange) last(frame []byte) {
-	if x.cut != nil {
-		x.strikeNow()
-		return
+	switch {
+	case x.cut != nil && !x.strikeNow():
+	case x.endless:
+		x.complete = true
+	default:
+		x.complete = x.event(frame)
 	}
-	x.complete = x.event(frame)
 }
 
 // sleep waits, and says whether client and wall are still there.

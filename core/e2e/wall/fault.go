@@ -24,6 +24,9 @@ const (
 	closeMid  kind = "close mid-stream"
 	stallMid  kind = "stall mid-stream"
 	errorMid  kind = "error event"
+	pauseMid  kind = "pause mid-stream"
+	tornMid   kind = "torn event"
+	endless   kind = "no [DONE]"
 )
 
 // Fault is one way to misbehave, and when: by default at every request, whatever its path and model.
@@ -35,17 +38,25 @@ type Fault struct {
 	kind       kind
 	code       int
 	retryAfter string
+	refusal    *refusal
 	delay      time.Duration
 	after      int
 
-	path  string
-	model string
-	every int
-	times int
+	path    string
+	model   string
+	prefill bool
+	every   int
+	times   int
 }
 
 // Status answers with an error status, and with what the real API says in such a case.
 func Status(code int) Fault { return Fault{kind: status, code: code} }
+
+// Refuse answers with an error status in words of the test's own; the code says what is wrong, such as
+// context_length_exceeded.
+func Refuse(code int, why, message string) Fault {
+	return Fault{kind: status, code: code, refusal: &refusal{status: code, kind: invalid, code: why, message: message}}
+}
 
 // Quota answers 429 because the account is empty (code insufficient_quota), which no retry mends.
 func Quota() Fault { return Fault{kind: quota} }
@@ -71,6 +82,16 @@ func StallAfter(n int) Fault { return Fault{kind: stallMid, after: n} }
 // ErrorAfter sends an error event after n events, and ends the stream; with 0 it is the first event of a 200.
 func ErrorAfter(n int) Fault { return Fault{kind: errorMid, after: n} }
 
+// PauseAfter sends nothing for a time after n events, and then goes on as if nothing had been.
+func PauseAfter(n int, d time.Duration) Fault { return Fault{kind: pauseMid, after: n, delay: d} }
+
+// TornAfter sends an event whose JSON is torn off after n events, and then goes on as if nothing had been; an answer
+// that is no stream ends torn.
+func TornAfter(n int) Fault { return Fault{kind: tornMid, after: n} }
+
+// NoDone leaves out the [DONE] behind a complete stream. Other answers are as they should be.
+func NoDone() Fault { return Fault{kind: endless} }
+
 // Latency waits before it answers. Other faults may strike too.
 func Latency(d time.Duration) Fault { return Fault{kind: latency, delay: d} }
 
@@ -94,6 +115,9 @@ func (f Fault) On(path string) Fault { f.path = path; return f }
 
 // ForModel strikes only requests that name this model.
 func (f Fault) ForModel(name string) Fault { f.model = name; return f }
+
+// OnPrefill strikes only chats whose last message is the assistant's: a beginning that the model is to go on with.
+func (f Fault) OnPrefill() Fault { f.prefill = true; return f }
 
 // Every strikes only every n-th request that it could strike: with 3, the third, the sixth ...
 func (f Fault) Every(n int) Fault { f.every = n; return f }
@@ -154,6 +178,9 @@ func (w *Wall) due(x *exchange) (f *armed, ok bool) {
 
 func (f *armed) takes(x *exchange) bool {
 	if f.model != "" && f.model != x.model || !strings.HasPrefix(x.request.URL.Path, f.path) {
+		return false
+	}
+	if f.prefill && !x.prefilled() {
 		return false
 	}
 	if n := f.seen.Add(1); f.every > 1 && n%int64(f.every) != 0 {

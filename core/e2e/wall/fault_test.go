@@ -47,6 +47,14 @@ func TestFaults(t *testing.T) {
 		{name: "garbage", fault: wall.Garbage(), whole: true, status: 200, has: "<<<<"},
 		{name: "garbage stream", fault: wall.Garbage(), status: 200, has: "}}}"},
 		{name: "empty", fault: wall.Empty(), status: 200},
+		{name: "pause", fault: wall.PauseAfter(0, time.Millisecond), status: 200, has: "DONE"},
+		{name: "pause late", fault: wall.PauseAfter(1000, time.Millisecond), status: 200, has: `"finish_reason":"stop"`},
+		{name: "whole pause", fault: wall.PauseAfter(0, time.Millisecond), whole: true, status: 200, has: "service_tier"},
+		{name: "torn", fault: wall.TornAfter(2), status: 200, has: "{\"con\n\ndata: ", lacks: "null}}"},
+		{name: "torn goes on", fault: wall.TornAfter(2), status: 200, has: "DONE"},
+		{name: "whole torn", fault: wall.TornAfter(0), whole: true, status: 200, has: `"...`, lacks: "service_tier"},
+		{name: "no done", fault: wall.NoDone(), status: 200, has: `"finish_reason":"stop"`, lacks: "DONE"},
+		{name: "own words", fault: wall.Refuse(400, "too_blue", "Too blue."), status: 400, has: `"code":"too_blue"`},
 		{name: "web page", fault: wall.HTML(), status: 200, has: "<!doctype html>"},
 		{name: "error with 200", fault: wall.ErrorJSON(), status: 200, has: `{"error":`},
 		{name: "latency", fault: wall.Latency(time.Millisecond), status: 200, has: "DONE"},
@@ -94,6 +102,15 @@ func ask(ctx context.Context, t *testing.T, w *wall.Wall, body string) int {
 	defer reply.Body.Close()
 	_, _ = io.Copy(io.Discard, reply.Body) // the status is what counts
 	return reply.StatusCode
+}
+
+func TestFaultsOnPrefill(t *testing.T) {
+	t.Parallel()
+	w := wall.Start(t, wall.Faults(wall.Status(503).OnPrefill()))
+	begun := strings.Replace(question, `]`, `,{"role":"assistant","content":"You"}]`, 1)
+	if plain, prefilled := ask(t.Context(), t, w, question), ask(t.Context(), t, w, begun); plain != 200 || prefilled != 503 {
+		t.Errorf("got %d for a question and %d for one with the answer's beginning", plain, prefilled)
+	}
 }
 
 func TestFaultsAreChosen(t *testing.T) {

@@ -8,14 +8,22 @@ import (
 // strike carries a fault out. False: the fault waits for the middle of the answer.
 func (x *exchange) strike(f *armed) bool {
 	switch f.kind {
-	case resetMid, endMid, closeMid, stallMid, errorMid:
+	case resetMid, endMid, closeMid, stallMid, errorMid, pauseMid, tornMid:
 		x.cut = f
+		return false
+	case endless:
+		x.endless = x.stream
+		x.wall.journal.struck(x.record, f.String())
 		return false
 	}
 	x.wall.journal.struck(x.record, f.String())
 	switch f.kind {
 	case status:
-		x.refuse(failure(f.code).retryAfter(f.retryAfter))
+		r := f.refusal
+		if r == nil {
+			r = failure(f.code)
+		}
+		x.refuse(r.retryAfter(f.retryAfter))
 	case quota:
 		x.refuse(noQuota().retryAfter(f.retryAfter))
 	case silent:
@@ -40,8 +48,9 @@ func (x *exchange) strike(f *armed) bool {
 	return true
 }
 
-// strikeNow ends a stream as its cut says. Events so far are out; the stream is not complete.
-func (x *exchange) strikeNow() {
+// strikeNow does to a stream what its cut says, and says whether it goes on. Events so far are out; one that does not
+// go on is not complete.
+func (x *exchange) strikeNow() bool {
 	f := x.cut
 	x.cut = nil
 	x.wall.journal.struck(x.record, f.String())
@@ -58,15 +67,33 @@ func (x *exchange) strikeNow() {
 		frame := append([]byte("event: error\ndata: "), failure(http.StatusInternalServerError).body()...)
 		_, _ = x.writer.Write(append(frame, "\n\n"...)) // the stream ends here, whether this arrived or not
 	case endMid: // to return is to end
+	case pauseMid:
+		return x.sleep(f.delay)
+	case tornMid:
+		_, err := x.writer.Write([]byte("data: {\"id\":\"chatcmpl-torn\",\"choices\":[{\"delta\":{\"con\n\n"))
+		return err == nil && x.control.Flush() == nil
 	}
+	return false
 }
 
-// half sends the first half of a whole answer, and then what the cut says.
+// half sends the first half of a whole answer, and then what the cut says; one that only pauses does so before.
 func (x *exchange) half(code int, body []byte) {
 	if x.cut.kind == errorMid {
 		x.wall.journal.struck(x.record, x.cut.String())
 		x.cut = nil
 		x.whole(http.StatusOK, "application/json", failure(http.StatusInternalServerError).body())
+		return
+	}
+	switch x.cut.kind {
+	case pauseMid:
+		if x.strikeNow() {
+			x.whole(code, x.writer.Header().Get("Content-Type"), body)
+		}
+		return
+	case tornMid:
+		x.wall.journal.struck(x.record, x.cut.String())
+		x.cut = nil
+		x.whole(code, x.writer.Header().Get("Content-Type"), append(body[:len(body)/2:len(body)/2], "\"..."...))
 		return
 	}
 	// Without a length the body goes out in chunks, and can end properly although half of it is missing.
