@@ -35,7 +35,7 @@ pipeline "default" {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			c, err := Parse("router.hcl", []byte(tt.hcl))
+			c, err := Parse("router.hcl", []byte(tt.hcl+"\nchannel \"demo\" { provider = provider.demo }\n"))
 			if err != nil {
 				t.Fatal(err)
 			}
