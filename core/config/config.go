@@ -38,6 +38,8 @@ type Config struct {
 	Plugins []*Plugin // those in use, first-party ones included, by address
 	// Store is the cache plugin where leases, bans and response ids are kept.
 	Store *Plugin
+	// ResponseTTL is how long a response id remembers its channel.
+	ResponseTTL time.Duration
 	// Channels in file order. One with several keys is one channel per key.
 	Channels  []*Channel
 	Models    []*Model

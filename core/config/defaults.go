@@ -19,6 +19,8 @@ var Defaults = struct {
 	Timeouts Timeouts
 	Pool     Pool
 	Route    Route
+	// ResponseTTL is as long as OpenAI keeps a response.
+	ResponseTTL time.Duration
 }{
 	Server: Server{
 		Address:       "127.0.0.1:7601",
@@ -49,5 +51,6 @@ var Defaults = struct {
 		IdleTimeout:    90 * time.Second,
 		HTTP2:          true,
 	},
-	Route: Route{Name: "default", Paths: []string{"/v1/*"}, Models: []string{"*"}},
+	Route:       Route{Name: "default", Paths: []string{"/v1/*"}, Models: []string{"*"}},
+	ResponseTTL: 30 * 24 * time.Hour,
 }

@@ -71,6 +71,8 @@ func (l *loader) readStore(b *block) {
 		l.cfg.Store = b.plugin(l.plugins, "cache", sdk.KindCache)
 	}
 	b.attribute("cache")
+	l.cfg.ResponseTTL = Defaults.ResponseTTL
+	b.duration("response_ttl", &l.cfg.ResponseTTL, aboveZero)
 	b.done()
 }
 

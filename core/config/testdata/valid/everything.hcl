@@ -24,7 +24,10 @@ log {
   json  = true
 }
 
-store { cache = plugin.cache.shared }
+store {
+  cache        = plugin.cache.shared
+  response_ttl = "12h"
+}
 
 timeouts {
   connect = "1s"
