@@ -30,6 +30,10 @@ type Request struct {
 	Fallbacks   []string
 	FallbacksAt rawjson.Range // the value in a JSON body; absent in a form
 	User        string        // whom the client says it asks for
+	// Previous is the id of the response that this request follows; empty: none.
+	Previous string
+	// Unstored: the provider is not to keep its response.
+	Unstored bool
 
 	// StreamOptions is where a JSON body has them.
 	StreamOptions rawjson.Range

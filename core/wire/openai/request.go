@@ -33,12 +33,15 @@ const (
 	fPromptCacheKey
 	fDocuments
 	fQuery
+	fPreviousResponseID
+	fStore
 	fieldCount
 )
 
 var requestKeys = rawjson.NewKeys("model", "stream", "stream_options", "n", "tools", "functions", "messages", "input",
 	"prompt", "instructions", "response_format", "text", "max_tokens", "max_completion_tokens", "max_output_tokens",
-	"fallbacks", "user", "prompt_cache_key", "documents", "query")
+	"fallbacks", "user", "prompt_cache_key", "documents", "query",
+	"previous_response_id", "store")
 
 // ReadRequest reads a JSON body. The error is always a *[wire.Error] with
 // status 400: for a body that is no single well-formed JSON object, that has a
@@ -100,6 +103,10 @@ func ReadRequest(endpoint sdk.Endpoint, body []byte) (wire.Request, error) {
 	}
 	r.Images = p.images
 	r.Tokens = p.tokens(len(raw(fTools)) + len(raw(fFunctions)))
+	if endpoint == sdk.Responses {
+		r.Previous, _ = rawjson.Unquote(raw(fPreviousResponseID)) // null or of another type: none
+		r.Unstored = string(raw(fStore)) == "false"
+	}
 	switch endpoint {
 	case sdk.Chat, sdk.Completions, sdk.Responses:
 		r.Prefix = prefix(raw(fPromptCacheKey), raw(fTools), raw(fInstructions), p.head)

@@ -66,6 +66,29 @@ func ReadResponse(endpoint sdk.Endpoint, body []byte) (wire.Response, error) {
 	return r, nil
 }
 
+// ReadID reads the id of a response: out of a whole answer, also one that is
+// cut off behind it, or out of an event of a stream that has the response in
+// it, as the first one does. It is empty where there is none.
+func ReadID(data []byte) string {
+	c := rawjson.Cursor{Doc: data}
+	if !c.Object() {
+		return ""
+	}
+	for c.Key() {
+		switch string(c.Name) {
+		case "id":
+			id, _ := rawjson.Unquote(c.Skip().Of(data))
+			return id
+		case "response":
+			id, _ := rawjson.Unquote(child(c.Skip().Of(data), "id"))
+			return id
+		default:
+			c.Skip()
+		}
+	}
+	return ""
+}
+
 // known returns the string of a finish reason, without making the usual ones anew.
 func known(reason []byte) string {
 	for _, s := range [...]string{"stop", "length", "tool_calls", "content_filter", "function_call"} {

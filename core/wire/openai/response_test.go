@@ -54,6 +54,27 @@ func TestReadResponse(t *testing.T) {
 	}
 }
 
+func TestReadID(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct{ name, data, want string }{
+		{name: "whole", data: `{"object":"response","id":"resp_1","output":[{"id":"msg_1"}]}`, want: "resp_1"},
+		{name: "cut off behind it", data: `{"object":"response","id":"resp_1","output":[{"id":"ms`, want: "resp_1"},
+		{name: "cut off within it", data: `{"object":"response","id":"res`},
+		{name: "cut off before it", data: `{"object":"response","output":[{"id":"ms`},
+		{name: "first event", data: `{"type":"response.created","sequence_number":0,"response":{"object":"response","id":"resp_\u0031"}}`, want: "resp_1"},
+		{name: "event about an item", data: `{"type":"response.output_item.added","item":{"id":"msg_1"}}`},
+		{name: "no string", data: `{"id":7}`},
+		{name: "no object", data: `[DONE]`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			if got := openai.ReadID([]byte(tc.data)); got != tc.want {
+				t.Errorf("got %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
 func TestReadUsageOfEvents(t *testing.T) {
 	t.Parallel()
 	for _, data := range []string{
@@ -71,6 +92,9 @@ func FuzzResponse(f *testing.F) {
 	f.Add([]byte(`{"error":{"message":{"detail":[1]}},"status":"failed"}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		_, err := openai.ReadResponse(sdk.Responses, body)
+		if id := openai.ReadID(body); len(id) > 3*len(body) { // U+FFFD is three bytes
+			t.Fatalf("%q: the id %q", body, id)
+		}
 		r, err2 := openai.ReadResponse(sdk.Chat, body)
 		if (err == nil) != (err2 == nil) || err == nil && !json.Valid(body) {
 			t.Fatalf("%q: %v, %v", body, err, err2)
