@@ -108,6 +108,9 @@ func (a *attempt) whole(k kind) verdict {
 	case len(body) == 0:
 		return a.fail(unexpected("the answer is empty"), 0)
 	case more:
+		if k == asWhole {
+			a.id = openai.ReadID(body)
+		}
 		return a.through(body, k)
 	}
 	if k == asWhole {
@@ -118,7 +121,7 @@ func (a *attempt) whole(k kind) verdict {
 		if r.Error != nil {
 			return a.failed(judgeError(a.answer.Header, body, r.Error), body)
 		}
-		f.out.Usage = r.Usage
+		f.out.Usage, a.id = r.Usage, r.ID
 	}
 	a.first()
 	a.commit(int64(len(body)), k)
@@ -137,6 +140,9 @@ func (a *attempt) capture(body []byte) {
 }
 
 func (a *attempt) commit(length int64, k kind) {
+	if keeper := a.f.call.Keeper; keeper != nil && a.id != "" {
+		keeper.Keep(a.id, a.target)
+	}
 	contentType := a.answer.Header.Get("Content-Type")
 	switch {
 	case k == asWhole && contentType == "":

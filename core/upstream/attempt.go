@@ -32,6 +32,7 @@ type attempt struct {
 	cancel context.CancelCauseFunc
 	parent context.Context
 	answer *http.Response
+	id     string // of what the answer holds; empty: not known yet
 }
 
 // run makes the try. The board is told of it exactly once.

@@ -23,10 +23,18 @@ type Call struct {
 	Rules   config.Call
 	// Capture keeps a copy of a complete good answer of at most so many bytes; 0: none.
 	Capture int64
+	// Keeper is told of the answer's id; nil: nobody asks for the answer again.
+	Keeper Keeper
 	// KeepAlive is how often a silent stream gets a comment; 0: never.
 	KeepAlive time.Duration
 	// WriteTimeout bounds each write to the client; 0: not at all.
 	WriteTimeout time.Duration
+}
+
+// Keeper remembers who made an answer that its client may ask for later, by id.
+type Keeper interface {
+	// Keep is called before the client has the id, and must not block.
+	Keep(id string, t *board.Target)
 }
 
 // Outcome is how a call ended.

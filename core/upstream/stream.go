@@ -100,6 +100,9 @@ func (s *stream) event(e *sse.Event) (v verdict, over bool) {
 		return s.fail(why, 0), true
 	}
 	s.progress.Add(class)
+	if s.id == "" && s.f.call.Keeper != nil && !s.committed {
+		s.id = openai.ReadID(e.Data)
+	}
 	if class.Is(wire.HasUsage) {
 		s.f.out.Usage = openai.ReadUsage(e)
 	}
