@@ -45,10 +45,15 @@ const (
 	// renewJitter the part over which channels are spread before that.
 	renewAt     = 0.9
 	renewJitter = 0.1
-	// probeAgain is the pause after a probe that found nothing out, or found
-	// the channel down: a recovery is to be seen soon.
+	// probeAgain is the pause after a probe that found nothing out, found the
+	// channel down, or may not be leased: a recovery is to be seen soon.
 	probeAgain = 5 * time.Second
 )
+
+// jittered is a part of d, so that channels do not go in step.
+func jittered(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * (renewAt - renewJitter*rand.Float64()))
+}
 
 func newHealth(s *config.Step, o Options, log hclog.Logger) *health {
 	return &health{
@@ -103,7 +108,7 @@ func (h *health) take() []*board.Channel {
 			known = known && d.busy // a reload: look again what is leased
 		}
 		if !known {
-			d = due{at: h.leaseEnd(c, now)}
+			d = due{at: now.Add(renewIn(c.Health(), now))}
 		}
 		d.account = c.Config
 		if !d.busy && !now.Before(d.at) {
@@ -115,18 +120,16 @@ func (h *health) take() []*board.Channel {
 	return out
 }
 
-// leaseEnd is when a channel's leases must be renewed; now where it has none.
-func (h *health) leaseEnd(c *board.Channel, now time.Time) time.Time {
-	k := c.Health()
+// renewIn is how long leases serve before they must be renewed, which is one
+// of the parts that an answer has; 0: they have run out.
+func renewIn(k *board.Health, now time.Time) time.Duration {
 	end := k.Until
-	if k.ModelsUntil.Before(end) && c.Config.Models == nil && k.Listed {
-		end = k.ModelsUntil
+	for _, until := range []time.Time{k.KeyUntil, k.ModelsUntil} {
+		if !until.IsZero() && until.Before(end) {
+			end = until
+		}
 	}
-	if !end.After(now) {
-		return now
-	}
-	left := float64(end.Sub(now))
-	return now.Add(time.Duration(left * (renewAt - renewJitter*rand.Float64())))
+	return jittered(max(0, end.Sub(now)))
 }
 
 func (h *health) probe(ctx context.Context, c *board.Channel) {
@@ -135,25 +138,27 @@ func (h *health) probe(ctx context.Context, c *board.Channel) {
 	h.counts.asked.Add(1)
 	answer, err := h.plugin.Prober.Probe(pctx, c.Info, c.Config.Models)
 	now := h.now()
-	next := now.Add(probeAgain)
+	next := jittered(probeAgain)
 	if err != nil {
 		h.counts.failed.Add(1)
 		if ctx.Err() == nil {
 			h.log.Warn("probe failed", "channel", c.Config.Name, "err", err)
 		}
 	} else {
-		was := c.Health()
-		h.board.SetHealth(c, h.lease(answer, now))
+		was, leased := c.Health(), h.lease(answer, now)
+		h.board.SetHealth(c, leased)
 		if was.State != answer.State {
 			h.log.Info("health", "channel", c.Config.Name, "state", answer.State, "reason", answer.Reason)
 		}
-		if fresh := h.board.View().Channel(c.Config.Name); fresh != nil && answer.State != sdk.HealthDown {
-			next = h.leaseEnd(fresh, h.now())
+		// Of what was found out now: parts that this answer lacks, such as the
+		// list of a provider that is busy, come with one of the next.
+		if in := renewIn(&leased, now); in > 0 && answer.State != sdk.HealthDown {
+			next = in
 		}
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.due[c.Config.Name] = due{at: next, account: c.Config, probed: true}
+	h.due[c.Config.Name] = due{at: now.Add(next), account: c.Config, probed: true}
 }
 
 // lease puts an end to each part of the answer.

@@ -1,8 +1,11 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"hash/maphash"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -14,7 +17,9 @@ import (
 
 // precheck is the prechecker step. Only a head that was never seen up, or
 // failed last, is worth a wait: the top targets are then checked at the same
-// time, and the first one that is up goes first within its tier.
+// time, and the first one that is up goes first within its tier. What a check
+// finds is on the board, also where the plugin gives no answer later: so
+// on_error = "stale" is "skip" here.
 type precheck struct {
 	cfg    *config.Step
 	plugin Plugin
@@ -26,131 +31,83 @@ type precheck struct {
 
 // checkKey is a channel: that is what a prechecker finds out about, and there
 // are far fewer than targets.
-type checkKey struct{ *board.Channel }
+type checkKey struct{ *config.Channel }
 
-func (k checkKey) hash(seed maphash.Seed) uint64 { return maphash.String(seed, k.Config.Name) }
+func (k checkKey) hash(seed maphash.Seed) uint64 { return maphash.String(seed, k.Name) }
 
-// checks are per channel: that is what a prechecker finds out about, and far
-// fewer than there are targets.
-const precheckEntries = 4096
+const (
+	checkEntries = 4096
+	// silentFor is how long a target that did not answer in time is believed
+	// to be silent.
+	silentFor = 10 * time.Second
+)
 
 func newPrecheck(s *config.Step, o Options, log hclog.Logger) *precheck {
 	return &precheck{
 		cfg: s, plugin: o.Plugins(s.Plugin), now: o.Now, log: log,
-		leases: newTable[checkKey, sdk.Availability](precheckEntries),
+		leases: newTable[checkKey, sdk.Availability](checkEntries),
 	}
 }
 
 func (p *precheck) name() string { return p.cfg.Name }
 
 func (p *precheck) run(ctx context.Context, q *Request, v *Verdict) {
-	plan := v.Walk.plan
-	if plan == nil {
-		return
-	}
-	// A look ahead: the walk itself is not used up.
-	ahead := v.Walk
+	ahead := v.Walk // a copy: the walk itself is not used up
 	head, _, ok := ahead.Next(q.Start)
-	if !ok || head.Channel.Known() {
-		p.renewBehind(head, q)
+	if !ok {
 		return
 	}
-	top := []*board.Target{head}
-	for len(top) < p.cfg.Top {
-		t, _, ok := ahead.Next(q.Start)
-		if !ok {
-			break
+	if head.Channel.Known() {
+		p.renewBehind(head, q.Start)
+		return
+	}
+	r := race{step: p}
+	for ; ok && len(r.top) < p.cfg.Top; head, _, ok = ahead.Next(q.Start) {
+		r.add(head, v.Walk.plan.tierOf(head))
+	}
+	err := r.run(ctx, q.Start)
+	if err != nil {
+		p.counts.failed.Add(1)
+		if p.cfg.OnError == config.OnErrorReject {
+			v.Reject = unavailable(p.cfg.Name, err)
+			return
 		}
-		top = append(top, t)
 	}
-	if found := p.race(ctx, q, plan, top); found != nil {
-		v.Walk.head = found
-	}
+	v.Walk.head, v.Walk.late = r.head(), r.late()
 }
 
 // renewBehind renews the availability of a head whose last success is long
 // ago, without a wait.
-func (p *precheck) renewBehind(t *board.Target, q *Request) {
-	if t == nil {
-		return
-	}
+func (p *precheck) renewBehind(t *board.Target, now time.Time) {
 	a := t.Channel.Availability()
-	if a == nil || q.Start.Before(a.Until) {
+	if a == nil || now.Before(a.Until) {
 		return
 	}
-	if _, f, renew := p.leases.get(&checkKey{t.Channel}, q.Start); f == missed || renew {
-		p.leases.renew(checkKey{t.Channel}, p.question(t))
+	k := checkKey{t.Channel.Config}
+	if _, f, renew := p.leases.get(&k, now); f == missed || renew {
+		p.leases.renew(k, p.question(t))
 	}
 }
 
-// race checks the targets at the same time. It returns the first that is up,
-// as soon as no target of a better tier can still turn out to be.
-func (p *precheck) race(ctx context.Context, q *Request, plan *Plan, top []*board.Target) *board.Target {
-	ctx, cancel := context.WithTimeout(ctx, p.cfg.Timeout)
-	defer cancel()
-	type result struct {
-		at int
-		up bool
+// leased is what a lease says of the target, if anything.
+func (p *precheck) leased(t *board.Target, now time.Time) (state, error) {
+	if t.Channel.Known() {
+		return up, nil
 	}
-	results := make(chan result, len(top)) // so that no late check blocks
-	for i, t := range top {
-		if t.Channel.Known() {
-			results <- result{i, true}
-			continue
-		}
-		go func() {
-			a, err := p.check(ctx, t, q.Start)
-			results <- result{i, err == nil && a.Available}
-		}()
+	k := checkKey{t.Channel.Config}
+	l, f, renew := p.leases.get(&k, now)
+	switch {
+	case f == failed:
+		return unknown, l.err
+	case f == missed:
+		return open, nil
+	case l.value.Available: // but not known any more: it failed since
+		p.leases.drop(l)
+		return open, nil
+	case renew:
+		p.leases.renew(k, p.question(t))
 	}
-	tiers := make([]int, len(top))
-	for i, t := range top {
-		tiers[i] = plan.tierOf(t)
-	}
-	up := make([]bool, len(top))
-	open := make([]bool, len(top))
-	for i := range open {
-		open[i] = true
-	}
-	first := -1
-	for range top {
-		select {
-		case r := <-results:
-			open[r.at], up[r.at] = false, r.up
-			// Of one tier the first to answer wins; a better tier beats it.
-			if r.up && (first < 0 || tiers[r.at] < tiers[first]) {
-				first = r.at
-			}
-		case <-ctx.Done():
-			p.counts.failed.Add(1)
-			if first < 0 {
-				return nil
-			}
-			return top[first]
-		}
-		if first < 0 {
-			continue
-		}
-		better := false
-		for i := range top {
-			better = better || open[i] && tiers[i] < tiers[first]
-		}
-		if !better {
-			return top[first]
-		}
-	}
-	if first < 0 {
-		return nil
-	}
-	return top[first]
-}
-
-// check is a leased availability, or a new one.
-func (p *precheck) check(ctx context.Context, t *board.Target, now time.Time) (sdk.Availability, error) {
-	if l, f, _ := p.leases.get(&checkKey{t.Channel}, now); f == fresh {
-		return l.value, nil
-	}
-	return p.leases.ask(ctx, checkKey{t.Channel}, p.question(t))
+	return down, nil
 }
 
 func (p *precheck) question(t *board.Target) question[sdk.Availability] {
@@ -159,8 +116,11 @@ func (p *precheck) question(t *board.Target) question[sdk.Availability] {
 		lease: sdk.Lease{Fresh: p.cfg.Fresh, Stale: p.cfg.Stale},
 		ask: func(ctx context.Context) (sdk.Availability, sdk.Lease, error) {
 			p.counts.asked.Add(1)
+			before := t.Channel.Availability()
 			a, err := p.plugin.Prechecker.Check(ctx, t.Channel.Info, t.Upstream)
-			if err != nil {
+			if err != nil && ctx.Err() != nil {
+				a = sdk.Availability{Reason: fmt.Sprintf("no answer in %s", p.cfg.Timeout), Lease: sdk.For(silentFor)}
+			} else if err != nil {
 				p.log.Debug("not checked", "channel", t.Channel.Config.Name, "err", err)
 				return a, sdk.Lease{}, err
 			}
@@ -168,12 +128,140 @@ func (p *precheck) question(t *board.Target) question[sdk.Availability] {
 			if span.IsZero() {
 				span.Fresh = p.cfg.Fresh
 			}
-			t.Channel.SetAvailability(board.Availability{
-				Available: a.Available, Reason: a.Reason, Until: p.now().Add(span.Fresh),
-			})
+			if a.Available || t.Channel.Availability() == before { // else a request brought newer news
+				t.Channel.SetAvailability(board.Availability{
+					Available: a.Available, Reason: a.Reason, Until: p.now().Add(span.Fresh),
+				})
+			}
 			return a, a.Lease, nil
 		},
 	}
+}
+
+// race is one request's check of several targets at the same time.
+type race struct {
+	step *precheck
+	top  []contender
+	// first is the index of the first one that is up in the best tier, plus one.
+	first int
+}
+
+// contender is a target in a race.
+type contender struct {
+	*board.Target
+	tier  int
+	state state
+}
+
+// state is what a race knows of a contender.
+type state uint8
+
+const (
+	open state = iota
+	up
+	down
+	unknown // the plugin could not tell
+)
+
+// add takes part in the race, once a channel.
+func (r *race) add(t *board.Target, tier int) {
+	for _, c := range r.top {
+		if c.Channel == t.Channel {
+			return
+		}
+	}
+	r.top = append(r.top, contender{Target: t, tier: tier})
+}
+
+// run ends as soon as one is up and no open one is of a better tier. The error
+// is the plugin's, where nothing was found out.
+func (r *race) run(ctx context.Context, now time.Time) error {
+	ctx, cancel := context.WithTimeout(ctx, r.step.cfg.Timeout)
+	defer cancel()
+	type result struct {
+		at    int
+		state state
+		err   error
+	}
+	results := make(chan result, len(r.top)) // so that no late check blocks
+	var failed error
+	waiting := 0
+	for i := range r.top {
+		c := &r.top[i]
+		var err error
+		if c.state, err = r.step.leased(c.Target, now); c.state != open {
+			failed = cmp.Or(failed, err)
+			r.settle(i)
+			continue
+		}
+		waiting++
+		go func() {
+			a, err := r.step.leases.ask(ctx, checkKey{c.Channel.Config}, r.step.question(c.Target))
+			switch {
+			case err != nil:
+				results <- result{i, unknown, err}
+			case a.Available:
+				results <- result{i, up, nil}
+			default:
+				results <- result{i, down, nil}
+			}
+		}()
+	}
+	for ; waiting > 0 && !r.decided(); waiting-- {
+		select {
+		case got := <-results:
+			r.top[got.at].state = got.state
+			r.settle(got.at)
+			failed = cmp.Or(failed, got.err)
+		case <-ctx.Done():
+			waiting = 1
+		}
+	}
+	if ctx.Err() != nil { // what is open now did not answer in time
+		for i := range r.top {
+			if r.top[i].state == open || r.top[i].state == unknown {
+				r.top[i].state = down
+			}
+		}
+	}
+	if r.first > 0 {
+		return nil
+	}
+	return failed
+}
+
+// settle notes the first one that is up: of one tier the first to answer, but
+// a better tier beats it.
+func (r *race) settle(at int) {
+	if c := &r.top[at]; c.state == up && (r.first == 0 || c.tier < r.top[r.first-1].tier) {
+		r.first = at + 1
+	}
+}
+
+func (r *race) decided() bool {
+	return r.first > 0 && !slices.ContainsFunc(r.top, func(c contender) bool {
+		return c.state == open && c.tier < r.top[r.first-1].tier
+	})
+}
+
+// head is the target to go first in its tier; nil: none is known to be up.
+func (r *race) head() *board.Target {
+	if r.first == 0 {
+		return nil
+	}
+	return r.top[r.first-1].Target
+}
+
+// late are the targets to go after all others: they are down or silent, or the
+// plugin could not tell and another one is up.
+func (r *race) late() []*board.Target {
+	var out []*board.Target
+	for _, c := range r.top {
+		if c.state == down || c.state == unknown && r.first > 0 {
+			out = append(out, c.Target)
+		}
+	}
+	return out
 }
 
 // tierOf is the index of the target's tier.
