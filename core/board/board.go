@@ -285,6 +285,7 @@ func (b *Board) Succeed(t *Target, ttft time.Duration) {
 	if t.Channel.lift(now) {
 		b.keeper.note(place{channel: t.Channel.Config.Name})
 	}
+	b.keyWorked(t.Channel)
 	// A live success renews availability for nothing. It is stored at most
 	// once per lease half, so that the common request writes no shared line.
 	if a := t.Channel.avail.Load(); a == nil || !a.Available || a.Until.Sub(now) < availability/2 {
@@ -302,6 +303,9 @@ func (b *Board) Fail(t *Target, f Failure) {
 		return
 	}
 	t.errorRate.add(1, false)
+	if f.Class == Auth {
+		b.learnKey(t.Channel, sdk.KeyInvalid)
+	}
 	if f.Class == Connect || f.Class == Timeout {
 		t.Channel.avail.Store(&Availability{Reason: f.Reason, Until: b.now().Add(availability)})
 	}

@@ -4,6 +4,7 @@
 //	view.go     View: the targets of one generation, immutable, and which of them could answer a name
 //	target.go   Target, Channel: their live figures, lock-free
 //	ban.go      Ban: who is out, why, until when
+//	key.go      what live answers show of a credential
 //	persist.go  what survives a restart
 //
 // A View is read behind an atomic pointer by every request. The live figures

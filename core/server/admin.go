@@ -54,8 +54,10 @@ type ChannelStatus struct {
 	Name     string `json:"name"`
 	Provider string `json:"provider"`
 	// State is up, down, unknown, misconfigured, banned or off.
-	State    string `json:"state"`
-	Why      string `json:"why,omitempty"`
+	State string `json:"state"`
+	Why   string `json:"why,omitempty"`
+	// Key is what is known of the credential: valid, invalid or unknown.
+	Key      string `json:"key"`
 	Models   int    `json:"models"`
 	InFlight int64  `json:"in_flight"`
 }
@@ -77,7 +79,7 @@ func (st *State) Status() Status {
 	for _, c := range view.Channels {
 		state, why := channelState(c, time.Now())
 		out.Channels = append(out.Channels, ChannelStatus{
-			Name: c.Config.Name, Provider: c.Config.Provider.Name, State: state, Why: why,
+			Name: c.Config.Name, Provider: c.Config.Provider.Name, State: state, Why: why, Key: c.Health().Key.String(),
 			Models: models[c.Config.Name], InFlight: c.InFlight(),
 		})
 	}
