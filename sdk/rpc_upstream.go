@@ -3,6 +3,7 @@ package sdk
 import (
 	"context"
 	"net"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -48,6 +49,11 @@ type lentUpstream struct {
 	channel string
 }
 
+// maxReserve is the most that is kept of a call's time, of which a tenth is
+// kept, for the plugin's own answer: one that learns of a silent upstream when
+// its time is over can tell nobody.
+const maxReserve = 500 * time.Millisecond
+
 // Do is part of Upstream.
 func (u lentUpstream) Do(ctx context.Context, r UpstreamRequest) (UpstreamResponse, error) {
 	if u.client == nil {
@@ -55,6 +61,11 @@ func (u lentUpstream) Do(ctx context.Context, r UpstreamRequest) (UpstreamRespon
 	}
 	if r.Method == "" {
 		r.Method = "GET"
+	}
+	if end, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, end.Add(-min(time.Until(end)/10, maxReserve)))
+		defer cancel()
 	}
 	a, err := u.client.Do(ctx, &proto.UpstreamRequest{
 		Channel: u.channel, Method: r.Method, Endpoint: string(r.Endpoint), Model: r.Model, Body: r.Body, MaxBytes: r.MaxBytes,

@@ -351,6 +351,23 @@ func TestUpstreamIsLent(t *testing.T) {
 	})
 }
 
+// A plugin whose upstream never answers still has the time to say so.
+func TestSilentUpstreamLeavesTimeForAnAnswer(t *testing.T) {
+	t.Parallel()
+	p := Start(t, actor, nil, Upstream(func(ctx context.Context, _ string, _ sdk.UpstreamRequest) (sdk.UpstreamResponse, error) {
+		<-ctx.Done()
+		return sdk.UpstreamResponse{}, ctx.Err()
+	}))
+	eachWay(t, func(t *testing.T, ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+		defer cancel()
+		_, err := p.host.Prechecker().Check(ctx, sdk.Channel{Name: "silent"}, "m")
+		if err == nil || !strings.HasPrefix(err.Error(), "plugin: check m on silent: upstream: ") || ctx.Err() != nil {
+			t.Errorf("got %v, and of the call's own context %v", err, ctx.Err())
+		}
+	})
+}
+
 func TestUpstreamOverHTTP(t *testing.T) {
 	t.Parallel()
 	p := Start(t, actor, nil, UpstreamHTTP(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
