@@ -8,6 +8,7 @@
 //	load.go         Load, Parse, Format: the order in which a file is read
 //	plugins.go      plugin blocks, providers.go: provider blocks, and ours
 //	channels.go     channel blocks and their keys
+//	bans.go         bans and retry_budget blocks
 //	pipelines.go    pipelines, steps and routes
 //	server.go       server, admin, log, store and key blocks
 //	decode.go       a plugin's config block by the plugin's own schema
@@ -47,6 +48,9 @@ type Config struct {
 	// Routes in file order: the first that matches takes a request.
 	Routes []*Route
 	Keys   []*Key
+	Bans   Bans
+	// RetryBudget of the whole router.
+	RetryBudget RetryBudget
 	// Hash changes with anything that matters, secrets included, which it
 	// does not reveal. It compares within one process only: its key is made
 	// at start.
@@ -250,6 +254,40 @@ type Model struct {
 	Fallbacks []string
 }
 
+// Bans say how long a target that fails is left alone. Where bans follow each
+// other, each is twice as long as the one before.
+type Bans struct {
+	// How long the first ban for each reason lasts. RateLimit is for upstreams
+	// that do not say how long.
+	RateLimit, Quota, NotFound, Upstream, Timeout, Connect time.Duration
+	// Hint is the longest wait that an upstream may ask for.
+	Hint time.Duration
+	// Longest bounds the doubling.
+	Longest time.Duration
+	// Failures in a row, of connections and of answers, that ban a target. A
+	// time-out bans it at once.
+	Failures int
+	// Models that have to be banned, with no success between, to take their
+	// whole channel out.
+	Models int
+	// Backoff is how long a target that a probe found up is left alone before
+	// one request tries it again. It doubles from ban to ban up to MaxBackoff,
+	// which also bounds how long that request is waited for.
+	Backoff, MaxBackoff time.Duration
+	// Jitter is the part of the back-off that is left to chance, from 0 to 1.
+	Jitter float64
+}
+
+// RetryBudget bounds the tries that a request may take at doubtful targets, so
+// that an upstream in trouble gets no multiple of the load.
+type RetryBudget struct {
+	// Share of the requests of the last Window, from 0 to 1.
+	Share float64
+	// AtLeast so many may be taken in a window, however few the requests.
+	AtLeast int
+	Window  time.Duration
+}
+
 // Pipeline is the steps of a route, in file order.
 type Pipeline struct {
 	Name  string
@@ -292,6 +330,9 @@ type Step struct {
 	Interval, KeyInterval, ModelsInterval time.Duration
 	// AtOnce is how many channels are probed at the same time.
 	AtOnce int
+	// RecoveryInterval is how often a channel is probed that is down, or some
+	// target of which failed since it was last seen up.
+	RecoveryInterval time.Duration
 
 	// Call is set on the call step.
 	Call Call

@@ -12,6 +12,8 @@ pipeline "default" {
     key_interval    = "30m" # how long a key's validity holds
     models_interval = "1h"  # how long a list of models holds
     at_once         = 8     # channels probed at the same time
+
+    recovery_interval = "5s" # between probes of a channel that is in trouble
   }
 
   # Answers from the cache what was answered before.

@@ -18,6 +18,8 @@ var Defaults = struct {
 	Channel  Channel
 	Timeouts Timeouts
 	Pool     Pool
+	Bans     Bans
+	Budget   RetryBudget
 	Route    Route
 	// ResponseTTL is as long as OpenAI keeps a response.
 	ResponseTTL time.Duration
@@ -51,6 +53,25 @@ var Defaults = struct {
 		IdleTimeout:    90 * time.Second,
 		HTTP2:          true,
 	},
+	// The terms are those of the system that this one follows; failures and
+	// back-off those of Finagle and Linkerd, but for MaxBackoff: with a probe
+	// every few seconds a recovery is to be seen within 30 s.
+	Bans: Bans{
+		RateLimit:  10 * time.Second,
+		Quota:      30 * time.Minute,
+		NotFound:   5 * time.Minute,
+		Upstream:   time.Minute,
+		Timeout:    30 * time.Second,
+		Connect:    30 * time.Second,
+		Hint:       5 * time.Minute,
+		Longest:    time.Hour,
+		Failures:   5,
+		Models:     3,
+		Backoff:    time.Second,
+		MaxBackoff: 20 * time.Second,
+		Jitter:     0.5,
+	},
+	Budget:      RetryBudget{Share: 0.2, AtLeast: 3, Window: 10 * time.Second}, // Envoy's and Finagle's
 	Route:       Route{Name: "default", Paths: []string{"/v1/*"}, Models: []string{"*"}},
 	ResponseTTL: 30 * 24 * time.Hour,
 }

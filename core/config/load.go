@@ -135,6 +135,8 @@ func (l *loader) read() {
 	l.readServer(top.single("server"))
 	l.readAdmin(top.single("admin"))
 	l.readLog(top.single("log"))
+	l.readBans(top.single("bans"))
+	l.readRetryBudget(top.single("retry_budget"))
 	top.done()
 	if len(channels) == 0 && len(l.mistakes) == 0 {
 		top.mistakef(top.head, "declare one, such as this that needs no key\nchannel \"demo\" {\n  provider = provider.demo\n}", "no channel is declared")

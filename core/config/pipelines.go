@@ -56,6 +56,7 @@ var stepReaders = map[sdk.Kind]func(*block, *Step){
 		b.duration("key_interval", &s.KeyInterval, aboveZero)
 		b.duration("models_interval", &s.ModelsInterval, aboveZero)
 		b.integer("at_once", &s.AtOnce, aboveZero)
+		b.duration("recovery_interval", &s.RecoveryInterval, aboveZero)
 	},
 	sdk.KindAdapter: func(b *block, s *Step) {
 		b.integer("max_attempts", &s.Call.MaxAttempts, aboveZero)

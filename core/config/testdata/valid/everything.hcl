@@ -38,6 +38,28 @@ pool {
   max_connections = 10
 }
 
+bans {
+  rate_limit  = "1s"
+  quota       = "2s"
+  not_found   = "3s"
+  upstream    = "4s"
+  timeout     = "5s"
+  connect     = "6s"
+  hint        = "7s"
+  longest     = "8s"
+  failures    = 9
+  models      = 10
+  backoff     = "11s"
+  max_backoff = "12s"
+  jitter      = 0.13
+}
+
+retry_budget {
+  share    = 0.14
+  at_least = 15
+  window   = "16s"
+}
+
 key "team" {
   secret = "${lower("A-SECRET-OF-")}the-team"
 }

@@ -1,0 +1,5 @@
+channel "demo" { provider = provider.demo }
+
+bans {
+  backoff = "1m"
+}

@@ -1,0 +1,5 @@
+channel "demo" { provider = provider.demo }
+
+bans {
+  jitter = 1.5
+}

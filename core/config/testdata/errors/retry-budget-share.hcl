@@ -1,0 +1,5 @@
+channel "demo" { provider = provider.demo }
+
+retry_budget {
+  share = 20
+}
