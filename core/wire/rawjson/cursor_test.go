@@ -157,3 +157,28 @@ func FuzzQuote(f *testing.F) {
 		}
 	})
 }
+
+func TestAppendText(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name, raw, want string
+		inexact         bool
+	}{
+		{name: "empty"},
+		{name: "plain", raw: "größe 😀", want: "größe 😀"},
+		{name: "escapes", raw: `\"\\\/\b\f\n\r\t\u00e4`, want: "\"\\/\b\f\n\r\tä"},
+		{name: "pair", raw: `\ud83d\ude00`, want: "😀"},
+		{name: "the character that stands for none", raw: "\ufffd\\ufffd", want: "\ufffd\ufffd"},
+		{name: "first half of a pair", raw: `a\ud83d`, want: "a\ufffd", inexact: true},
+		{name: "second half of a pair", raw: `\ude00b`, want: "\ufffdb", inexact: true},
+		{name: "half a pair before another character", raw: `\ud83d\u0041`, want: "\ufffdA", inexact: true},
+		{name: "torn character", raw: "a\xc3", want: "a\ufffd", inexact: true},
+		{name: "torn character beside an escape", raw: "\\n\xc3", want: "\n\ufffd", inexact: true},
+		{name: "torn escape", raw: `a\`, want: `a\`, inexact: true},
+	} {
+		got, exact := rawjson.AppendText([]byte("~"), []byte(tc.raw))
+		if string(got) != "~"+tc.want || exact == tc.inexact {
+			t.Errorf("%s: %q, exact %v, want %q, %v", tc.name, got, exact, "~"+tc.want, !tc.inexact)
+		}
+	}
+}

@@ -60,10 +60,14 @@ func Unquote(raw []byte) (string, bool) {
 	return string(decoded(raw)), true
 }
 
-// decoded decodes the inside of a JSON string. It takes any bytes: an escape
-// that is none, as at the end of a string that was cut off, stands for itself.
-func decoded(raw []byte) []byte {
-	out := make([]byte, 0, len(raw))
+// AppendText appends to dst the inside of a JSON string, decoded. It is not
+// exact where bytes became U+FFFD or stand for themselves for want of a
+// meaning: a lone surrogate, what is no UTF-8, an escape that is none.
+func AppendText(dst, raw []byte) (text []byte, exact bool) {
+	if bytes.IndexByte(raw, '\\') < 0 && utf8.Valid(raw) {
+		return append(dst, raw...), true
+	}
+	exact = true
 	for i := 0; i < len(raw); {
 		c := raw[i]
 		switch {
@@ -71,10 +75,10 @@ func decoded(raw []byte) []byte {
 			n := escapeLen(raw[i:])
 			switch n {
 			case 0:
-				out = append(out, c)
-				n = 1
+				dst = append(dst, c)
+				n, exact = 1, false
 			case 2:
-				out = append(out, unescaped(raw[i+1]))
+				dst = append(dst, unescaped(raw[i+1]))
 			default:
 				r, _ := hex4(raw[i:])
 				if utf16.IsSurrogate(r) {
@@ -83,21 +87,31 @@ func decoded(raw []byte) []byte {
 					r = utf8.RuneError
 					if ok && pair != utf8.RuneError {
 						r, n = pair, 12
+					} else {
+						exact = false
 					}
 				}
-				out = utf8.AppendRune(out, r)
+				dst = utf8.AppendRune(dst, r)
 			}
 			i += n
 		case c < utf8.RuneSelf:
-			out = append(out, c)
+			dst = append(dst, c)
 			i++
 		default:
 			r, n := utf8.DecodeRune(raw[i:])
-			out = utf8.AppendRune(out, r)
+			exact = exact && (r != utf8.RuneError || n > 1)
+			dst = utf8.AppendRune(dst, r)
 			i += n
 		}
 	}
-	return out
+	return dst, exact
+}
+
+// decoded decodes the inside of a JSON string. It takes any bytes: an escape
+// that is none, as at the end of a string that was cut off, stands for itself.
+func decoded(raw []byte) []byte {
+	text, _ := AppendText(make([]byte, 0, len(raw)), raw)
+	return text
 }
 
 func unescaped(c byte) byte {
