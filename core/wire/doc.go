@@ -8,7 +8,8 @@
 //   - rawjson: finds and splices top-level JSON fields without decoding.
 //   - sse: cuts a stream into server-sent events and keeps their bytes.
 //   - openai: OpenAI's own wire, JSON and multipart, which is also the hub that
-//     other formats will be translated to and from.
+//     other formats will be translated to and from. Streams that were cut off
+//     are rescued there: whoever answers, the client gets OpenAI's chunks.
 //
 // A format's folder has the same shape each time: request.go (ReadRequest and
 // what to change before it is sent on), stream.go (Classify an event),

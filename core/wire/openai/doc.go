@@ -9,6 +9,12 @@
 //   - response.go: [ReadResponse] and [ReadUsage] read whole answers and usage.
 //   - fault.go: [AppendError] and [AppendErrorEvent] for clients.
 //   - failure.go: [ReadError] of a provider.
+//   - chunk.go: what is where in a chunk of chat or completions.
+//   - transcript.go: [Transcript] is what a client has of such a stream.
+//   - resume.go: [Resume] makes of a second stream what the client lacks:
+//     [Verify] of one that must repeat the first, [Continue] of one that goes on.
+//   - compare.go: how it tells what was repeated; mismatch.go: what was not.
+//   - prefill.go: [Prefill] is the request that makes a model go on.
 //
 // Nothing is decoded that is not asked for: a request costs one pass over its
 // bytes to check them and one quick walk through its messages.
