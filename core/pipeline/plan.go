@@ -180,8 +180,8 @@ type Walk struct {
 	hashes [maxHashed]uint64
 	// head goes before the others of its tier: the pre-check found it up.
 	head *board.Target
-	// late ones go after all others: the pre-check did not find them up.
-	late  []*board.Target
+	// late channels go after all others: the pre-check did not find them up.
+	late  []*board.Channel
 	tried [16]uint16 // by their place in the plan
 	n     int
 }
@@ -215,7 +215,7 @@ func (w *Walk) Next(now time.Time) (t *board.Target, fallback int, ok bool) {
 
 func (w *Walk) fits(k *pick, worst board.Admission, now time.Time) bool {
 	return !slices.Contains(w.tried[:w.n], k.at) && k.Admit(now) <= worst &&
-		(worst > board.Admitted || !slices.Contains(w.late, k.Target))
+		(worst > board.Admitted || !slices.Contains(w.late, k.Channel))
 }
 
 func (w *Walk) choose(t *tier, worst board.Admission, now time.Time) *pick {

@@ -339,7 +339,7 @@ func TestWalkOrder(t *testing.T) {
 				w.head = r.target(t, tt.head)
 			}
 			for _, name := range tt.late {
-				w.late = append(w.late, r.target(t, name))
+				w.late = append(w.late, r.target(t, name).Channel)
 			}
 			if got := order(w); !slices.Equal(got, tt.want) {
 				t.Errorf("went %q, want %q", got, tt.want)

@@ -252,13 +252,13 @@ func (r *race) head() *board.Target {
 	return r.top[r.first-1].Target
 }
 
-// late are the targets to go after all others: they are down or silent, or the
-// plugin could not tell and another one is up.
-func (r *race) late() []*board.Target {
-	var out []*board.Target
+// late are the channels to go after all others: they are down or silent, or
+// the plugin could not tell and another one is up.
+func (r *race) late() []*board.Channel {
+	var out []*board.Channel
 	for _, c := range r.top {
 		if c.state == down || c.state == unknown && r.first > 0 {
-			out = append(out, c.Target)
+			out = append(out, c.Channel)
 		}
 	}
 	return out

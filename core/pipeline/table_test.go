@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"hash/maphash"
@@ -30,11 +31,13 @@ type numbered struct {
 	lease sdk.Lease
 	err   error
 	takes time.Duration
+	// timeout of a call; 20 ms where 0.
+	timeout time.Duration
 }
 
 func (n *numbered) question() question[int] {
 	return question[int]{
-		now: time.Now, timeout: 20 * time.Millisecond, lease: sdk.Lease{Fresh: 5 * time.Second, Stale: time.Minute},
+		now: time.Now, timeout: cmp.Or(n.timeout, 20*time.Millisecond), lease: sdk.Lease{Fresh: 5 * time.Second, Stale: time.Minute},
 		ask: func(ctx context.Context) (int, sdk.Lease, error) {
 			v := int(n.calls.Add(1))
 			select {
@@ -119,7 +122,7 @@ func TestThousandWaitersMakeOneCall(t *testing.T) {
 
 func TestALaterWaiterFindsTheAnswer(t *testing.T) {
 	t.Parallel()
-	table, n := newTable[testKey, int](64), &numbered{}
+	table, n := newTable[testKey, int](64), &numbered{timeout: time.Minute}
 	for range 1000 { // each as if it had missed before another's answer came
 		if v, err := table.ask(context.Background(), "k", n.question()); v != 1 || err != nil {
 			t.Fatal(v, err)
@@ -254,7 +257,7 @@ func TestTheTableIsBounded(t *testing.T) {
 
 func TestForgetAndClear(t *testing.T) {
 	t.Parallel()
-	table, n := newTable[testKey, int](64), &numbered{}
+	table, n := newTable[testKey, int](64), &numbered{timeout: time.Minute}
 	for _, k := range []testKey{"a1", "a2", "b"} {
 		look(table, k, n)
 	}
@@ -279,7 +282,7 @@ func TestForgetAndClear(t *testing.T) {
 func TestTheTableUnderLoad(t *testing.T) {
 	t.Parallel()
 	table := newTable[testKey, int](16)
-	n := &numbered{lease: sdk.Lease{Fresh: time.Microsecond, Stale: time.Millisecond}}
+	n := &numbered{lease: sdk.Lease{Fresh: time.Microsecond, Stale: time.Millisecond}, timeout: time.Minute}
 	var wg sync.WaitGroup
 	for i := range 8 {
 		wg.Add(1)
