@@ -57,6 +57,8 @@ func (l *loader) readChannel(b *block) []*Channel {
 	b.integer("priority", &c.Priority, fromZero)
 	b.number("weight", &c.Weight, aboveZero)
 	b.integer("max_in_flight", &c.MaxInFlight, fromZero)
+	b.integer("queue", &c.Queue, fromZero)
+	b.flag("accepts_prefill", &c.AcceptsPrefill)
 	c.Prices = readPrices(b)
 	readTimeouts(b.single("timeouts"), &c.Timeouts)
 	readPool(b.single("pool"), &c.Pool)

@@ -86,6 +86,8 @@ type Server struct {
 	KeepAlive time.Duration
 	// DrainTimeout bounds how long requests may go on after SIGTERM.
 	DrainTimeout time.Duration
+	// WarmUp is how many channels have a connection opened at start.
+	WarmUp int
 }
 
 // Admin is the operator's listener.
@@ -208,6 +210,11 @@ type Channel struct {
 	Weight      float64
 	Prices      []Price
 	MaxInFlight int // 0: no limit
+	// Queue is how many requests may wait for a place, be it in flight or for
+	// a connection.
+	Queue int
+	// AcceptsPrefill: a last message of the assistant's is gone on with.
+	AcceptsPrefill bool
 	// Settings are the provider's, replaced one by one by the channel's own.
 	Settings map[string]string
 	Timeouts Timeouts
@@ -237,12 +244,17 @@ type Timeouts struct {
 	Idle time.Duration
 }
 
-// Pool of connections to one origin.
+// Pool of a channel's connections to one origin. By HTTP/2 a connection carries
+// many requests; the numbers count connections.
 type Pool struct {
 	MaxConnections int
-	MaxIdle        int
-	IdleTimeout    time.Duration
-	HTTP2          bool
+	// MaxIdle is how many idle connections are kept once the others were not
+	// needed for ShrinkAfter.
+	MaxIdle     int
+	ShrinkAfter time.Duration
+	// IdleTimeout is how long an idle connection is kept at all.
+	IdleTimeout time.Duration
+	HTTP2       bool
 }
 
 // Model is a name of our own.
@@ -352,7 +364,27 @@ type Call struct {
 	WholeAnswer int64
 	// ErrorBody is how much of an error's body is read, in bytes.
 	ErrorBody int64
+	// Rescue is what is done about a stream that breaks off.
+	Rescue Rescue
+	// RescueTimeout bounds how long another target may take to get as far as
+	// the stream that broke off.
+	RescueTimeout time.Duration
 }
+
+// Rescue says how a stream goes on that breaks off after its first content.
+type Rescue string
+
+// The rescues.
+const (
+	// RescueOff ends it with an error event.
+	RescueOff Rescue = "off"
+	// RescueVerify asks the next target for the same, and goes on where that
+	// has repeated what the client knows.
+	RescueVerify Rescue = "verify"
+	// RescueContinue gives what the client knows to a target that accepts a
+	// prefill, as the answer's beginning; it is RescueVerify for all others.
+	RescueContinue Rescue = "continue"
+)
 
 // Route says which requests a pipeline takes.
 type Route struct {

@@ -54,5 +54,14 @@ pipeline "default" {
     hold_headers = "15s" # how long a stream's headers wait for its content
     whole_answer = "1MiB"
     error_body   = "1KiB"
+
+    # What is done about a stream that breaks off after its first content.
+    # "verify" asks the next target for the same and goes on once that has
+    # repeated, word for word, what the client has: another channel of the model
+    # first, the same once more, then the fallback models. "continue" gives the
+    # beginning to a channel of the same model that accepts_prefill. What can't
+    # be rescued ends with an error, as all does with "off".
+    rescue         = "off"
+    rescue_timeout = "10s" # for the next target to get as far as the client is
   }
 }

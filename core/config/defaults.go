@@ -34,11 +34,12 @@ var Defaults = struct {
 		WriteTimeout:  30 * time.Second,
 		KeepAlive:     15 * time.Second,
 		DrainTimeout:  10 * time.Minute,
+		WarmUp:        5,
 	},
 	Admin:   Admin{Address: "127.0.0.1:7602"},
 	Log:     Log{Level: "info"},
 	Plugin:  Plugin{StartTimeout: 10 * time.Second, UpstreamRate: 50},
-	Channel: Channel{Priority: 10, Weight: 1},
+	Channel: Channel{Priority: 10, Weight: 1, Queue: 100},
 	Timeouts: Timeouts{
 		Connect:    10 * time.Second,
 		Write:      30 * time.Second,
@@ -50,6 +51,7 @@ var Defaults = struct {
 	Pool: Pool{
 		MaxConnections: 100,
 		MaxIdle:        20,
+		ShrinkAfter:    10 * time.Second,
 		IdleTimeout:    90 * time.Second,
 		HTTP2:          true,
 	},

@@ -118,7 +118,10 @@ func TestStepTakesDefaults(t *testing.T) {
 	if pick.Timeout != 20*time.Millisecond || pick.OnError != OnErrorStale || pick.Fresh != 5*time.Second || pick.Stale != time.Minute {
 		t.Errorf("pick is %+v", pick)
 	}
-	if want := (Call{MaxAttempts: 2, Patience: 5 * time.Second, HoldHeaders: 15 * time.Second, WholeAnswer: mib, ErrorBody: kib}); last.Call != want {
+	if want := (Call{
+		MaxAttempts: 2, Patience: 5 * time.Second, HoldHeaders: 15 * time.Second, WholeAnswer: mib, ErrorBody: kib,
+		Rescue: RescueOff, RescueTimeout: 10 * time.Second,
+	}); last.Call != want {
 		t.Errorf("call is %+v, want %+v", last.Call, want)
 	}
 }

@@ -64,6 +64,8 @@ var stepReaders = map[sdk.Kind]func(*block, *Step){
 		b.duration("hold_headers", &s.Call.HoldHeaders, fromZero)
 		b.size("whole_answer", &s.Call.WholeAnswer, fromZero)
 		b.size("error_body", &s.Call.ErrorBody, fromZero)
+		b.text("rescue", (*string)(&s.Call.Rescue), oneOf(string(RescueOff), string(RescueVerify), string(RescueContinue)))
+		b.duration("rescue_timeout", &s.Call.RescueTimeout, aboveZero)
 	},
 }
 

@@ -142,6 +142,7 @@ func readTimeouts(b *block, t *Timeouts) {
 func readPool(b *block, p *Pool) {
 	b.integer("max_connections", &p.MaxConnections, aboveZero)
 	b.integer("max_idle", &p.MaxIdle, fromZero)
+	b.duration("shrink_after", &p.ShrinkAfter, aboveZero)
 	b.duration("idle_timeout", &p.IdleTimeout, aboveZero)
 	b.flag("http2", &p.HTTP2)
 	switch {

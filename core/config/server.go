@@ -22,6 +22,7 @@ func (l *loader) readServer(b *block) {
 	b.duration("write_timeout", &s.WriteTimeout, aboveZero)
 	b.duration("keep_alive", &s.KeepAlive, aboveZero)
 	b.duration("drain_timeout", &s.DrainTimeout, fromZero)
+	b.integer("warm_up", &s.WarmUp, fromZero)
 	b.done()
 	l.cfg.Server = s
 	switch {

@@ -12,6 +12,7 @@ server {
   write_timeout   = "4s"
   keep_alive      = "5s"
   drain_timeout   = "0s"
+  warm_up         = 2
 }
 
 admin {
@@ -36,6 +37,7 @@ timeouts {
 
 pool {
   max_connections = 10
+  shrink_after    = "17s"
 }
 
 bans {
@@ -107,6 +109,9 @@ channel "other" {
   priority      = 0
   weight        = 0.5
   max_in_flight = 7
+  queue         = 8
+
+  accepts_prefill = true
   settings = {
     auth_name = "x-other"
     retries   = 3
@@ -168,6 +173,9 @@ pipeline "short" {
     hold_headers = "3s"
     whole_answer = "2MiB"
     error_body   = "2KiB"
+
+    rescue         = "continue"
+    rescue_timeout = "4s"
   }
 }
 
