@@ -22,6 +22,7 @@ type Channel struct {
 // credential stay the same.
 type channelLive struct {
 	inFlight atomic.Int64
+	gate     gate
 	health   atomic.Pointer[Health]
 	avail    atomic.Pointer[Availability]
 	seat
@@ -142,7 +143,7 @@ const (
 	Admitted Admission = iota
 	// Doubtful: take it only where no other is left.
 	Doubtful
-	// Full: it works on as many requests as it may.
+	// Full: it works on as many requests as it may, so that a request has to wait.
 	Full
 	// Out: not now, not even as the last.
 	Out
@@ -151,10 +152,10 @@ const (
 // Admit says whether the target may take a request now.
 func (t *Target) Admit(now time.Time) Admission {
 	c := t.Channel
-	if m := c.Config.MaxInFlight; m > 0 && c.inFlight.Load() >= int64(m) {
-		return Full
-	}
 	worst := Admitted
+	if c.full() {
+		worst = Full
+	}
 	for _, s := range [2]*seat{&c.seat, &t.seat} {
 		b := s.ban.Load()
 		switch {
@@ -163,28 +164,37 @@ func (t *Target) Admit(now time.Time) Admission {
 			if b.Class.Hard() {
 				return Out
 			}
-			worst = Doubtful
+			worst = max(worst, Doubtful)
 		case s.trial.Load():
-			worst = Doubtful
+			worst = max(worst, Doubtful)
 		}
 	}
 	if a := c.avail.Load(); a != nil {
 		if !a.Available && now.Before(a.Until) {
-			worst = Doubtful
+			worst = max(worst, Doubtful)
 		}
 		return worst
 	}
 	if h := c.health.Load(); (h.State == sdk.HealthDown || h.State == sdk.HealthMisconfigured) && now.Before(h.Until) {
-		return Doubtful
+		return max(worst, Doubtful)
 	}
 	return worst
 }
 
-// Begin counts a request in. Every Begin needs one [Board.Succeed],
-// [Board.Fail] or [Target.Leave].
-func (t *Target) Begin(now time.Time) {
+// Begin counts a request in. It is false where the channel works on as many as
+// it may: [Queue] waits for a place. Every Begin that is true needs one
+// [Board.Succeed], [Board.Fail] or [Target.Leave].
+func (t *Target) Begin(now time.Time) bool {
+	if !t.Channel.enter() {
+		return false
+	}
+	t.begin(now)
+	return true
+}
+
+// begin is for a request that has its place in the channel.
+func (t *Target) begin(now time.Time) {
 	t.inFlight.Add(1)
-	t.Channel.inFlight.Add(1)
 	for _, s := range [2]*seat{&t.Channel.seat, &t.seat} {
 		if b := s.ban.Load(); b != nil && b.Ended(now) {
 			s.trial.Store(true)
@@ -196,12 +206,12 @@ func (t *Target) Begin(now time.Time) {
 // whose client left.
 func (t *Target) Leave() {
 	t.inFlight.Add(-1)
-	t.Channel.inFlight.Add(-1)
 	for _, s := range [2]*seat{&t.Channel.seat, &t.seat} {
 		if s.trial.Load() { // the common request writes no shared line
 			s.trial.Store(false)
 		}
 	}
+	t.Channel.leave()
 }
 
 // average is an exponentially weighted moving average that starts at zero.
