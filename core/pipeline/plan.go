@@ -196,12 +196,13 @@ func (w *Walk) begin(p *Plan, q *Request) {
 
 // Next is the target to try now: of the first tier that has one, by the
 // tier's balance, among those that the board lets through. Doubtful ones come
-// after every other. No target comes twice.
+// after every other, and full ones, where a request has to wait, last of all.
+// No target comes twice.
 func (w *Walk) Next(now time.Time) (t *board.Target, fallback int, ok bool) {
 	if w.n == len(w.tried) || w.plan == nil {
 		return nil, 0, false
 	}
-	for _, worst := range [...]board.Admission{board.Admitted, board.Doubtful} {
+	for _, worst := range [...]board.Admission{board.Admitted, board.Doubtful, board.Full} {
 		for i := range w.plan.tiers {
 			if k := w.choose(&w.plan.tiers[i], worst, now); k != nil {
 				w.tried[w.n] = k.at
