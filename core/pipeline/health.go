@@ -79,6 +79,7 @@ func (h *health) background(ctx context.Context) {
 				select {
 				case slots <- struct{}{}:
 					h.probe(ctx, c)
+					h.announce() // the start waits for it
 					<-slots
 				case <-ctx.Done():
 				}

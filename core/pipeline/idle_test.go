@@ -108,6 +108,7 @@ func TestAnIdleHourGeneratesNoToken(t *testing.T) {
 			}
 		}
 		cancel()
+		time.Sleep(time.Minute) // what is under way ends
 		synctest.Wait()
 
 		if len(ranOut) > 0 {
