@@ -242,7 +242,10 @@ func startBench(t *testing.T) *bench {
 	b := &bench{flaky: make(map[string]*wall.Wall)}
 	var faults []wall.Fault
 	names := []string{}
+	// The scenarios are played at once, where the bench plays one after the
+	// other: the retries of each must not use up those of the next.
 	hcl := listen + `
+retry_budget { at_least = 1000 }
 pipeline "default" {
   step "health"   { run = plugin.prober.models }
   step "answers"  { run = plugin.cache.local }

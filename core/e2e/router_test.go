@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -104,8 +105,16 @@ var (
 
 func startRouterAt(t *testing.T, config, data string, env ...string) *router {
 	t.Helper()
+	return startRouterIn(t, nil, config, data, env...)
+}
+
+// startRouterIn starts the router by another command, which gets its command
+// line as its own last arguments.
+func startRouterIn(t *testing.T, wrapper []string, config, data string, env ...string) *router {
+	t.Helper()
 	r := &router{t: t, config: config, data: data, log: &log{}, exited: make(chan struct{})}
-	r.cmd = exec.Command(binary, "serve", "--config", config, "--data-dir", data)
+	line := append(slices.Clone(wrapper), binary, "serve", "--config", config, "--data-dir", data)
+	r.cmd = exec.Command(line[0], line[1:]...)
 	r.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "GORACE=halt_on_error=1"}, env...)
 	stderr, err := r.cmd.StderrPipe()
 	if err != nil {
