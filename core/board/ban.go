@@ -1,8 +1,12 @@
 package board
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"strconv"
 	"time"
+
+	"github.com/smart-ai-router/smartrouter/core/config"
 )
 
 // Class is what went wrong with a request, as far as it says something about
@@ -29,9 +33,14 @@ const (
 	Connect
 	// Manual: an operator's ban.
 	Manual
+	// Models: several models of a channel are banned, so all are in doubt.
+	Models
 )
 
-var classNames = [...]string{"none", "auth", "quota", "rate_limit", "not_found", "upstream", "timeout", "connect", "manual"}
+var classNames = [...]string{"none", "auth", "quota", "rate_limit", "not_found", "upstream", "timeout", "connect", "manual", "models"}
+
+// Classes are those that can ban.
+var Classes = []Class{Auth, Quota, RateLimit, NotFound, Upstream, Timeout, Connect, Manual, Models}
 
 func (c Class) String() string {
 	if int(c) < len(classNames) {
@@ -46,17 +55,37 @@ func (c Class) Hard() bool {
 }
 
 // fault reports whether something broke, as against an upstream that says no.
-func (c Class) fault() bool { return c == Upstream || c == Timeout || c == Connect }
+func (c Class) fault() bool { return c == Upstream || c == Timeout || c == Connect || c == Models }
 
 // Whole reports whether the class takes the whole channel out.
 func (c Class) Whole() bool { return c == Auth || c == Quota }
+
+// MarshalText is for JSON that people and programs read.
+func (c Class) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
+// UnmarshalText takes what MarshalText gives.
+func (c *Class) UnmarshalText(b []byte) error {
+	for i, name := range classNames {
+		if name == string(b) {
+			*c = Class(i)
+			return nil
+		}
+	}
+	return fmt.Errorf("board: unknown class %q", b)
+}
 
 // Ban says who is out, why, and until when.
 type Ban struct {
 	Class  Class
 	Reason string
-	// Until; zero: until the configuration changes.
+	Since  time.Time
+	// Until; zero: until the configuration or somebody changes it.
 	Until time.Time
+	// Trial is from when one request may find out early whether it is over;
+	// zero: nothing speaks for that.
+	Trial time.Time
+	// Hinted: the upstream itself said how long.
+	Hinted bool
 	// Times counts the bans in a row: each lasts twice as long as the last.
 	Times int
 }
@@ -66,45 +95,33 @@ func (b *Ban) Ended(now time.Time) bool {
 	return !b.Until.IsZero() && !now.Before(b.Until)
 }
 
-// Terms are how long each class of error keeps a target out.
-type Terms struct {
-	Quota, RateLimit, NotFound, Upstream, Timeout, Connect time.Duration
-	// MaxHint bounds the wait that an upstream may ask for.
-	MaxHint time.Duration
-	// Max bounds the doubling.
-	Max time.Duration
-	// Failures in a row before Upstream, Timeout and Connect ban.
-	Failures int
+// halfOpen reports whether one request may find out whether the ban is over.
+func (b *Ban) halfOpen(now time.Time) bool {
+	return b.Ended(now) || !b.Trial.IsZero() && !now.Before(b.Trial)
 }
 
-// DefaultTerms are those of the system that this one follows; a single
-// hiccup bans nobody.
-var DefaultTerms = Terms{
-	Quota:     1800 * time.Second,
-	RateLimit: 10 * time.Second,
-	NotFound:  300 * time.Second,
-	Upstream:  60 * time.Second,
-	Timeout:   30 * time.Second,
-	Connect:   30 * time.Second,
-	MaxHint:   300 * time.Second,
-	Max:       3600 * time.Second,
-	Failures:  3,
-}
+// guess reports whether the ban rests on what was seen of the target rather
+// than on what its upstream said: better news may end it early.
+func (b *Ban) guess() bool { return b.Class.fault() && !b.Hinted }
 
 // next is the ban after a failure, given the last one: either a new one, or
 // the last one where it stays. A longer ban is never shortened by a later one.
-func (t *Terms) next(f Failure, last *Ban, now time.Time) *Ban {
-	term, ok := t.of(f.Class)
+// trial is set where the failed request was let in to find out whether the
+// last ban is over.
+func next(terms *config.Bans, f Failure, last *Ban, trial bool, now time.Time) *Ban {
+	term, ok := termOf(terms, f.Class)
 	if !ok {
 		return last
 	}
-	hinted := f.Class == RateLimit && f.RetryAfter > 0
-	b := &Ban{Class: f.Class, Reason: f.Reason, Times: 1}
-	lasting := last != nil && !last.Ended(now)
+	b := &Ban{
+		Class: f.Class, Reason: f.Reason, Since: now, Times: 1,
+		Hinted: f.RetryAfter > 0 && (f.Class == RateLimit || f.Class == Upstream),
+	}
+	lasting := last != nil && !last.Ended(now) && !(trial && last.halfOpen(now))
 	switch {
 	case lasting && (last.Class == Manual || last.Until.IsZero()):
 		return last
-	case lasting && !hinted && (last.Class == f.Class || !f.Class.Hard()):
+	case lasting && !b.Hinted && (last.Class == f.Class || !f.Class.Hard()):
 		// Requests that were under way when the ban began do not prolong it;
 		// what the upstream itself says may.
 		return last
@@ -116,23 +133,38 @@ func (t *Terms) next(f Failure, last *Ban, now time.Time) *Ban {
 	switch {
 	case f.Class == Auth:
 		return b
-	case hinted: // the upstream's own word, which is not doubled
-		term = min(f.RetryAfter, t.MaxHint)
+	case b.Hinted: // the upstream's own word, which is not doubled
+		term = min(f.RetryAfter, terms.Hint)
 	default:
-		for i := 1; i < b.Times && term < t.Max; i++ {
-			term *= 2
-		}
-		term = min(term, t.Max)
+		term = doubled(term, b.Times, terms.Longest)
 	}
 	b.Until = now.Add(term)
-	if lasting && !b.Until.After(last.Until) {
+	switch {
+	case lasting && !b.Until.After(last.Until):
 		return last
+	case last != nil && last.Until.After(b.Until): // after a failed trial
+		b.Until = last.Until
 	}
 	return b
 }
 
-// of is a class's first term; false: it bans nobody.
-func (t *Terms) of(c Class) (time.Duration, bool) {
+// doubled is a term at its n-th time in a row.
+func doubled(term time.Duration, n int, most time.Duration) time.Duration {
+	for i := 1; i < n && term < most; i++ {
+		term *= 2
+	}
+	return min(term, most)
+}
+
+// backoff is how long a target is left alone that was seen up since its ban
+// began.
+func (b *Ban) backoff(terms *config.Bans) time.Duration {
+	d := doubled(terms.Backoff, b.Times, terms.MaxBackoff)
+	return d - time.Duration(terms.Jitter*rand.Float64()*float64(d))
+}
+
+// termOf is a class's first term; false: failures of it ban nobody.
+func termOf(t *config.Bans, c Class) (time.Duration, bool) {
 	switch c {
 	case Auth:
 		return 0, true

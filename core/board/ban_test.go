@@ -3,6 +3,8 @@ package board
 import (
 	"testing"
 	"time"
+
+	"github.com/smart-ai-router/smartrouter/core/config"
 )
 
 func TestNextBan(t *testing.T) {
@@ -12,12 +14,18 @@ func TestNextBan(t *testing.T) {
 	active := func(c Class, times int, left time.Duration) *Ban {
 		return &Ban{Class: c, Times: times, Until: now.Add(left)}
 	}
+	halfOpen := func(c Class, times int, left time.Duration) *Ban {
+		b := active(c, times, left)
+		b.Trial = now
+		return b
+	}
 	forever := &Ban{Class: Auth, Times: 1}
 	tests := []struct {
 		name  string
 		class Class
 		hint  time.Duration
 		last  *Ban
+		trial bool // the last one was half open, and this failure is its trial's
 		stays bool // the last one
 		want  time.Duration
 		times int
@@ -39,6 +47,13 @@ func TestNextBan(t *testing.T) {
 		{name: "doubling counts other classes", class: Connect, last: ended(Upstream, 2), want: 120 * time.Second, times: 3},
 		{name: "a hint is not doubled", class: RateLimit, hint: 7 * time.Second, last: ended(RateLimit, 3), want: 7 * time.Second, times: 4},
 
+		{name: "a fault with a hint", class: Upstream, hint: 90 * time.Second, want: 90 * time.Second, times: 1},
+		{name: "a failed trial doubles", class: Upstream, last: halfOpen(Upstream, 1, 40*time.Second), trial: true, want: 120 * time.Second, times: 2},
+		{name: "a failed trial never shortens", class: Connect, last: halfOpen(Upstream, 2, 100*time.Second), trial: true, want: 120 * time.Second, times: 3},
+		{name: "a failed trial that was hinted never shortens", class: RateLimit, hint: time.Second, last: halfOpen(Upstream, 2, 100*time.Second), trial: true, want: 100 * time.Second, times: 3},
+		{name: "under way when it was half open", class: Upstream, last: halfOpen(Upstream, 1, 40*time.Second), stays: true},
+		{name: "a trial of a ban that is not half open", class: Upstream, last: active(Upstream, 1, time.Second), trial: true, stays: true},
+
 		{name: "under way when the ban began", class: Upstream, last: active(Upstream, 1, time.Second), stays: true},
 		{name: "under way, failed otherwise", class: Connect, last: active(Upstream, 1, time.Second), stays: true},
 		{name: "under way, rate limit", class: RateLimit, last: active(Upstream, 1, time.Second), stays: true},
@@ -55,7 +70,7 @@ func TestNextBan(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got := DefaultTerms.next(Failure{Class: tt.class, Reason: "why", RetryAfter: tt.hint}, tt.last, now)
+			got := next(&config.Defaults.Bans, Failure{Class: tt.class, Reason: "why", RetryAfter: tt.hint}, tt.last, tt.trial, now)
 			if tt.stays {
 				if got != tt.last {
 					t.Fatalf("got %+v, want the last one to stay", got)
@@ -76,7 +91,7 @@ func TestAuthBansUntilTheConfigurationChanges(t *testing.T) {
 	t.Parallel()
 	now := newClock().now()
 	for _, last := range []*Ban{nil, {Class: Quota, Until: now.Add(time.Hour), Times: 1}, {Class: Quota, Until: now, Times: 1}} {
-		got := DefaultTerms.next(Failure{Class: Auth}, last, now)
+		got := next(&config.Defaults.Bans, Failure{Class: Auth}, last, false, now)
 		if got.Class != Auth || !got.Until.IsZero() || got.Ended(now.Add(1000*time.Hour)) {
 			t.Errorf("after %+v: %+v", last, got)
 		}
@@ -89,5 +104,16 @@ func TestClassNames(t *testing.T) {
 		if c.String() != want {
 			t.Errorf("class %d is called %q, want %q", c, c, want)
 		}
+	}
+	for _, c := range Classes {
+		text, _ := c.MarshalText()
+		var back Class
+		if err := back.UnmarshalText(text); err != nil || back != c {
+			t.Errorf("%s became %s: %v", c, back, err)
+		}
+	}
+	var c Class
+	if err := c.UnmarshalText([]byte("nonsense")); err == nil {
+		t.Error("nonsense is a class")
 	}
 }

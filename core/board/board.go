@@ -17,9 +17,12 @@ import (
 // Board holds the present view. Its methods may be called by many goroutines.
 type Board struct {
 	now    func() time.Time
-	terms  Terms
+	terms  atomic.Pointer[config.Bans]
 	view   atomic.Pointer[View]
 	keeper keeper
+	budget Budget
+	// observer is set before the board is used.
+	observer Observer
 
 	mu  sync.Mutex
 	cfg *config.Config
@@ -30,11 +33,30 @@ func New(now func() time.Time) *Board {
 	if now == nil {
 		now = time.Now
 	}
-	b := &Board{now: now, terms: DefaultTerms}
+	b := &Board{now: now, observer: unobserved{}}
 	b.keeper.init()
 	b.view.Store(&View{})
+	b.setTerms(&config.Config{})
 	return b
 }
+
+// Observer is told of bans, by many goroutines, and must not block.
+type Observer interface {
+	// Banned: a ban began, or changed. The model is empty where it is about
+	// the whole channel.
+	Banned(c *Channel, model string, b *Ban)
+	// Freed: a ban was lifted. One that runs out is not lifted before a
+	// request succeeded.
+	Freed(c *Channel, model string, b *Ban)
+}
+
+type unobserved struct{}
+
+func (unobserved) Banned(*Channel, string, *Ban) {}
+func (unobserved) Freed(*Channel, string, *Ban)  {}
+
+// Observe sets who is told of bans. It is called before the board is used.
+func (b *Board) Observe(o Observer) { b.observer = o }
 
 // View is the present view.
 func (b *Board) View() *View { return b.view.Load() }
@@ -45,7 +67,22 @@ func (b *Board) Apply(cfg *config.Config) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.cfg = cfg
+	b.setTerms(cfg)
 	b.show(b.build())
+}
+
+// setTerms takes the numbers; a configuration that was not read from a file
+// has the defaults.
+func (b *Board) setTerms(cfg *config.Config) {
+	terms, budget := cfg.Bans, cfg.RetryBudget
+	if terms == (config.Bans{}) {
+		terms = config.Defaults.Bans
+	}
+	if budget == (config.RetryBudget{}) {
+		budget = config.Defaults.Budget
+	}
+	b.terms.Store(&terms)
+	b.budget.set(budget)
 }
 
 func (b *Board) show(v *View) {
@@ -73,7 +110,7 @@ func (b *Board) build() *View {
 		v.blocks[m.Name] = block{m.Any, m.Fallbacks}
 	}
 	for _, cc := range b.cfg.Channels {
-		c := &Channel{Config: cc, Info: info(cc)}
+		c := &Channel{Config: cc, Info: info(cc), terms: b.terms.Load()}
 		was := channels[cc.Name]
 		same := was != nil && sameAccount(was.Config, cc)
 		if same {
@@ -81,6 +118,9 @@ func (b *Board) build() *View {
 		} else {
 			c.channelLive = &channelLive{}
 			c.health.Store(&Health{})
+			if was != nil {
+				c.keepManual(&was.seat)
+			}
 		}
 		v.Channels = append(v.Channels, c)
 		if cc.Off != "" {
@@ -91,10 +131,14 @@ func (b *Board) build() *View {
 				Ref: uint32(len(v.Targets)), Channel: c, Model: m.name, Upstream: m.upstream,
 				Seed: hash(cc.Name, m.name),
 			}
-			if o := targets[place{cc.Name, m.name}]; o != nil && same && o.Upstream == m.upstream {
+			o := targets[place{cc.Name, m.name}]
+			if o != nil && same && o.Upstream == m.upstream {
 				t.targetLive = o.targetLive
 			} else {
 				t.targetLive = &targetLive{}
+				if o != nil {
+					t.keepManual(&o.seat)
+				}
 			}
 			v.Targets = append(v.Targets, t)
 			v.Candidates = append(v.Candidates, candidate(t, m.info))
@@ -221,13 +265,16 @@ func (b *Board) SetHealth(c *Channel, h Health) bool {
 	case h.Until.IsZero():
 	case h.State == sdk.HealthUp, h.State == sdk.HealthDown:
 		c.avail.Store(&Availability{Available: h.State == sdk.HealthUp, Reason: h.Reason, Until: h.Until})
+		if h.State == sdk.HealthUp {
+			b.seenUp(now)
+		}
 	}
-	switch ban := c.ban.Load(); {
+	switch {
 	case h.KeyUntil.IsZero():
 	case h.Key == sdk.KeyInvalid:
-		b.out(&c.seat, Failure{Class: Auth, Reason: h.Reason})
-	case h.Key == sdk.KeyValid && ban != nil && ban.Class == Auth:
-		c.ban.CompareAndSwap(ban, nil)
+		b.out(now, "", &now.seat, Failure{Class: Auth, Reason: h.Reason}, false)
+	case h.Key == sdk.KeyValid:
+		b.free(now, "", &now.seat, func(x *Ban) bool { return x.Class == Auth })
 	}
 
 	was := c.health.Load()
@@ -257,94 +304,4 @@ func (b *Board) SetHealth(c *Channel, h Health) bool {
 	}
 	b.show(v)
 	return true
-}
-
-// Failure is a request that failed at a target.
-type Failure struct {
-	Class  Class
-	Reason string
-	// RetryAfter is the upstream's hint; 0: none.
-	RetryAfter time.Duration
-}
-
-// Succeed counts a request out that the target answered. ttft is 0 where it
-// was not measured.
-func (b *Board) Succeed(t *Target, ttft time.Duration) {
-	t.Leave()
-	if ttft > 0 {
-		t.ttft.add(float64(ttft), true)
-	}
-	t.errorRate.add(0, false)
-	if t.failures.Load() != 0 {
-		t.failures.Store(0)
-	}
-	now := b.now()
-	if t.lift(now) {
-		b.keeper.note(place{channel: t.Channel.Config.Name, model: t.Model})
-	}
-	if t.Channel.lift(now) {
-		b.keeper.note(place{channel: t.Channel.Config.Name})
-	}
-	b.keyWorked(t.Channel)
-	// A live success renews availability for nothing. It is stored at most
-	// once per lease half, so that the common request writes no shared line.
-	if a := t.Channel.avail.Load(); a == nil || !a.Available || a.Until.Sub(now) < availability/2 {
-		t.Channel.avail.Store(&Availability{Available: true, Reason: "answered a request", Until: now.Add(availability)})
-	}
-}
-
-// availability is how long a live success stands for the channel.
-const availability = time.Minute
-
-// Fail counts a request out that failed at the target.
-func (b *Board) Fail(t *Target, f Failure) {
-	t.Leave()
-	if f.Class == None {
-		return
-	}
-	t.errorRate.add(1, false)
-	if f.Class == Auth {
-		b.learnKey(t.Channel, sdk.KeyInvalid)
-	}
-	if f.Class == Connect || f.Class == Timeout {
-		t.Channel.avail.Store(&Availability{Reason: f.Reason, Until: b.now().Add(availability)})
-	}
-	if f.Class.fault() && int(t.failures.Add(1)) < b.terms.Failures && t.ban.Load() == nil {
-		return
-	}
-	where, s := place{channel: t.Channel.Config.Name, model: t.Model}, &t.seat
-	if f.Class.Whole() {
-		where.model, s = "", &t.Channel.seat
-	}
-	if b.out(s, f) {
-		b.keeper.note(where)
-	}
-}
-
-// out bans who sits there, and reports whether that changed anything.
-func (b *Board) out(s *seat, f Failure) bool {
-	now := b.now()
-	for {
-		last := s.ban.Load()
-		next := b.terms.next(f, last, now)
-		if next == last {
-			return false
-		}
-		if s.ban.CompareAndSwap(last, next) {
-			return true
-		}
-	}
-}
-
-// Live is how a target does, for a selector.
-func (t *Target) Live() (health sdk.HealthState, ttft time.Duration, errorRate float64, inFlight int) {
-	health = t.Channel.health.Load().State
-	if a := t.Channel.avail.Load(); a != nil && health != sdk.HealthMisconfigured {
-		if a.Available {
-			health = sdk.HealthUp
-		} else {
-			health = sdk.HealthDown
-		}
-	}
-	return health, t.TTFT(), t.ErrorRate(), int(t.inFlight.Load())
 }

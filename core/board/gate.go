@@ -62,12 +62,14 @@ func (c *Channel) claim(limit int64) bool {
 	}
 }
 
-// leave counts a request out, and the first in line in.
-func (c *Channel) leave() {
-	c.inFlight.Add(-1)
+// leave counts a request out, and the first in line in. It answers how many
+// were left when it had gone.
+func (c *Channel) leave() int64 {
+	n := c.inFlight.Add(-1)
 	if c.gate.length.Load() > 0 {
 		c.serve()
 	}
+	return n
 }
 
 // serve gives free places to the line, first come, first served.

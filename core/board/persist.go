@@ -28,6 +28,10 @@ const (
 // that was off over night starts with yesterday's models and renews them.
 const keptBeyond = 7 * 24 * time.Hour
 
+// unending is how long a ban without an end stays in the store: nobody but an
+// operator or another configuration ends it.
+const unending = 10 * 365 * 24 * time.Hour
+
 // place is a channel, or one model on it.
 type place struct{ channel, model string }
 
@@ -43,16 +47,22 @@ type keeper struct {
 	mu    sync.Mutex
 	dirty map[place]struct{}
 	wake  chan struct{}
+	// noted counts the changes, written those of them that the store has;
+	// wrote is closed when that moves on.
+	noted, written uint64
+	wrote          chan struct{}
 }
 
 func (k *keeper) init() {
 	k.dirty = make(map[place]struct{})
 	k.wake = make(chan struct{}, 1)
+	k.wrote = make(chan struct{})
 }
 
 func (k *keeper) note(p place) {
 	k.mu.Lock()
 	k.dirty[p] = struct{}{}
+	k.noted++
 	k.mu.Unlock()
 	select {
 	case k.wake <- struct{}{}:
@@ -60,12 +70,40 @@ func (k *keeper) note(p place) {
 	}
 }
 
-func (k *keeper) take() map[place]struct{} {
+// take is what is to be written, and how many changes those are up to.
+func (k *keeper) take() (dirty map[place]struct{}, upTo uint64) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	d := k.dirty
-	k.dirty = make(map[place]struct{})
-	return d
+	dirty, k.dirty = k.dirty, make(map[place]struct{})
+	return dirty, k.noted
+}
+
+func (k *keeper) done(upTo uint64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.written = upTo
+	close(k.wrote)
+	k.wrote = make(chan struct{})
+}
+
+// Kept waits until the store has what is known now. It is an error where ctx
+// ends before that.
+func (b *Board) Kept(ctx context.Context) error {
+	k := &b.keeper
+	k.mu.Lock()
+	want := k.noted
+	for k.written < want {
+		wrote := k.wrote
+		k.mu.Unlock()
+		select {
+		case <-wrote:
+		case <-ctx.Done():
+			return fmt.Errorf("board: not kept yet: %w", context.Cause(ctx))
+		}
+		k.mu.Lock()
+	}
+	k.mu.Unlock()
+	return nil
 }
 
 // Fingerprint identifies an account without revealing its credential, so that
@@ -117,8 +155,15 @@ func (b *Board) Restore(ctx context.Context, s Store, account Fingerprint) error
 	b.show(b.build()) // the models that were listed are targets now
 	restore := func(p place, c *Channel, s *seat) {
 		var k keptBan
-		if json.Unmarshal(bans[p.key()].Value, &k) == nil && k.Account == account(c.Config) && !k.Ban.Ended(b.now()) {
+		if json.Unmarshal(bans[p.key()].Value, &k) != nil || k.Ban.Ended(b.now()) {
+			return
+		}
+		// An operator's ban is about the channel, whatever its account is.
+		if k.Account == account(c.Config) || k.Ban.Class == Manual {
 			s.ban.Store(&k.Ban)
+			if k.Ban.guess() {
+				c.doubted.Store(true)
+			}
 		}
 	}
 	for _, c := range b.View().Channels {
@@ -155,7 +200,7 @@ func (b *Board) Keep(ctx context.Context, s Store, account Fingerprint, failed f
 			done = true
 		}
 		next := keepEvery
-		if dirty := b.keeper.take(); len(dirty) > 0 {
+		if dirty, upTo := b.keeper.take(); len(dirty) > 0 {
 			// The last write goes on after ctx has ended.
 			wctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTimeout)
 			if err := b.write(wctx, s, account, dirty); err != nil {
@@ -164,6 +209,8 @@ func (b *Board) Keep(ctx context.Context, s Store, account Fingerprint, failed f
 				for p := range dirty {
 					b.keeper.note(p)
 				}
+			} else {
+				b.keeper.done(upTo)
 			}
 			cancel()
 		}
@@ -183,7 +230,7 @@ func (b *Board) write(ctx context.Context, s Store, account Fingerprint, dirty m
 		value, _ := json.Marshal(keptBan{account(c.Config), *x}) // plain data
 		expires := x.Until
 		if expires.IsZero() {
-			expires = b.now().Add(keptBeyond)
+			expires = b.now().Add(unending)
 		}
 		put = append(put, sdk.Entry{Namespace: NamespaceBans, Key: key, Value: value, Expires: expires})
 	}

@@ -116,7 +116,7 @@ func TestWhatIsKnownSurvivesARestart(t *testing.T) {
 			fail(b, target(t, b, "quota", "m1"), Failure{Class: Quota, Reason: "no money"})
 			fail(b, target(t, b, "limited", "m1"), Failure{Class: RateLimit, RetryAfter: 30 * time.Second})
 			freed := target(t, b, "freed", "m1")
-			for range 3 {
+			for range 5 {
 				fail(b, freed, Failure{Class: Upstream})
 			}
 			waitFor(t, func() bool { return strings.Contains(store.text(), "freed\x00m1") })

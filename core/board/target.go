@@ -15,6 +15,7 @@ type Channel struct {
 	// Info is what plugins see of it.
 	Info sdk.Channel
 
+	terms *config.Bans
 	*channelLive
 }
 
@@ -25,22 +26,25 @@ type channelLive struct {
 	gate     gate
 	health   atomic.Pointer[Health]
 	avail    atomic.Pointer[Availability]
+	// doubted: a fault banned it or a target of it since a probe saw it up.
+	doubted  atomic.Bool
+	suspects suspects
 	seat
 }
 
 // seat is where a ban sits: on a target, or on its whole channel.
 type seat struct {
 	ban atomic.Pointer[Ban]
-	// trial is set while one request finds out whether an ended ban was right.
-	trial atomic.Bool
+	// trial is set while one request finds out whether the ban is over: until
+	// when it is waited for, in Unix nanoseconds. 0: there is none.
+	trial atomic.Int64
 }
 
-// lift ends the ban after a success, and reports whether there was one. A
-// fault is over then. A key, a quota or a rate, of which the upstream itself
-// spoke, is not: the request may have been under way before that.
-func (s *seat) lift(now time.Time) bool {
-	b := s.ban.Load()
-	return b != nil && (b.Class.fault() || b.Ended(now)) && s.ban.CompareAndSwap(b, nil)
+// keepManual takes an operator's ban over from an account that was replaced.
+func (s *seat) keepManual(was *seat) {
+	if ban := was.ban.Load(); ban != nil && ban.Class == Manual {
+		s.ban.Store(ban)
+	}
 }
 
 // Health is what the last probe found.
@@ -160,12 +164,12 @@ func (t *Target) Admit(now time.Time) Admission {
 		b := s.ban.Load()
 		switch {
 		case b == nil:
-		case !b.Ended(now):
+		case !b.halfOpen(now):
 			if b.Class.Hard() {
 				return Out
 			}
 			worst = max(worst, Doubtful)
-		case s.trial.Load():
+		case now.UnixNano() < s.trial.Load():
 			worst = max(worst, Doubtful)
 		}
 	}
@@ -196,8 +200,10 @@ func (t *Target) Begin(now time.Time) bool {
 func (t *Target) begin(now time.Time) {
 	t.inFlight.Add(1)
 	for _, s := range [2]*seat{&t.Channel.seat, &t.seat} {
-		if b := s.ban.Load(); b != nil && b.Ended(now) {
-			s.trial.Store(true)
+		// Requests that the board let through at the very same moment may
+		// share a trial, so that none has to look for its target anew.
+		if b := s.ban.Load(); b != nil && b.halfOpen(now) && s.trial.Load() <= now.UnixNano() {
+			s.trial.Store(now.Add(t.Channel.terms.MaxBackoff).UnixNano())
 		}
 	}
 }
@@ -205,13 +211,21 @@ func (t *Target) begin(now time.Time) {
 // Leave counts a request out that says nothing about the target, such as one
 // whose client left.
 func (t *Target) Leave() {
-	t.inFlight.Add(-1)
-	for _, s := range [2]*seat{&t.Channel.seat, &t.seat} {
-		if s.trial.Load() { // the common request writes no shared line
-			s.trial.Store(false)
-		}
+	// A trial that said nothing: where nobody else is there, it was that of
+	// the one who leaves. Else it ends by its time.
+	if t.inFlight.Add(-1) == 0 {
+		t.seat.untried()
 	}
-	t.Channel.leave()
+	if t.Channel.leave() == 0 {
+		t.Channel.seat.untried()
+	}
+}
+
+// untried ends a trial. The common request writes nothing.
+func (s *seat) untried() {
+	if s.trial.Load() != 0 {
+		s.trial.Store(0)
+	}
 }
 
 // average is an exponentially weighted moving average that starts at zero.

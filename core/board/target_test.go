@@ -44,18 +44,21 @@ func TestAdmit(t *testing.T) {
 		{name: "not found", given: times(1, NotFound), want: Out},
 		{name: "rate limit", given: times(1, RateLimit), want: Doubtful},
 		{name: "rate limit, over", given: times(1, RateLimit), after: 10 * time.Second, want: Admitted},
-		{name: "a hiccup", given: times(2, Upstream), want: Admitted},
-		{name: "three in a row", given: times(3, Upstream), want: Doubtful},
-		{name: "silent", given: times(3, Timeout), want: Doubtful},
-		{name: "refused", given: times(3, Connect), want: Doubtful},
+		{name: "a hiccup", given: times(4, Upstream), want: Admitted},
+		{name: "five in a row", given: times(5, Upstream), want: Doubtful},
+		{name: "silent, which was slow enough", given: times(1, Timeout), want: Doubtful},
+		{name: "refused", given: times(5, Connect), want: Doubtful},
+		{name: "broken, and said for how long", given: func(b *Board, x *Target) {
+			fail(b, x, Failure{Class: Upstream, RetryAfter: time.Minute})
+		}, want: Doubtful},
 		{name: "rate limits are no faults", want: Admitted, after: 10 * time.Second, given: func(b *Board, x *Target) {
 			times(2, RateLimit)(b, x)
 			times(1, Upstream)(b, x)
 		}},
-		{name: "three, but not in a row", want: Admitted, given: func(b *Board, x *Target) {
-			times(2, Upstream)(b, x)
+		{name: "eight, but not in a row", want: Admitted, given: func(b *Board, x *Target) {
+			times(4, Upstream)(b, x)
 			succeed(b, x)
-			times(2, Upstream)(b, x)
+			times(4, Upstream)(b, x)
 		}},
 		{name: "up", given: avail(true), want: Admitted},
 		{name: "down", given: avail(false), want: Doubtful},
@@ -113,7 +116,7 @@ func TestOneTrialAfterABan(t *testing.T) {
 		times int
 		term  time.Duration
 	}{
-		{name: "of a target", class: Upstream, times: 3, term: 60 * time.Second},
+		{name: "of a target", class: Upstream, times: 5, term: 60 * time.Second},
 		{name: "of a channel", class: Quota, times: 1, term: 1800 * time.Second},
 	}
 	for _, tt := range tests {
