@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
 	"strings"
 	"sync"
 	"time"
@@ -124,6 +123,7 @@ func (a *answers) known(key string) bool {
 	return ok && a.now().Before(until)
 }
 
+// get asks the plugin; nil: the answer is gone, or damaged.
 func (a *answers) get(ctx context.Context, key string) (*Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, a.cfg.Timeout)
 	defer cancel()
@@ -132,17 +132,13 @@ func (a *answers) get(ctx context.Context, key string) (*Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !ok {
-		a.drop(key)
-		return nil, nil
+	if found := decodeAnswer(e.Value); ok && found != nil {
+		return found, nil
 	}
-	return decodeAnswer(e.Value)
-}
-
-func (a *answers) drop(key string) {
 	a.mu.Lock()
 	delete(a.index, key)
 	a.mu.Unlock()
+	return nil, nil
 }
 
 // answerKey is over all that the answer depends on, the caller included: one
@@ -180,13 +176,14 @@ func encodeAnswer(contentType string, body []byte) []byte {
 	return append(out, body...)
 }
 
-func decodeAnswer(b []byte) (*Answer, error) {
+// decodeAnswer is nil for what is damaged.
+func decodeAnswer(b []byte) *Answer {
 	n, used := binary.Uvarint(b)
 	if used <= 0 || n > uint64(len(b)-used) {
-		return nil, errors.New("the stored answer is damaged")
+		return nil
 	}
 	b = b[used:]
-	return &Answer{ContentType: string(b[:n]), Body: b[n:]}, nil
+	return &Answer{ContentType: string(b[:n]), Body: b[n:]}
 }
 
 // background reads the index once, then writes what is to be kept.
@@ -225,7 +222,9 @@ func (a *answers) load(ctx context.Context) {
 		}
 		a.mu.Lock()
 		for _, c := range page.Changes {
-			if !c.Deleted {
+			if c.Deleted {
+				delete(a.index, c.Entry.Key)
+			} else {
 				a.index[c.Entry.Key] = c.Entry.Expires
 			}
 		}

@@ -3,6 +3,8 @@ package pipeline
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -87,16 +89,15 @@ func (c *cache) Changes(_ context.Context, q sdk.ChangesQuery) (sdk.Changes, err
 		return sdk.Changes{}, c.failing
 	}
 	out := sdk.Changes{Cursor: q.Cursor + "x"}
-	n := 0
-	for _, e := range c.entries {
-		if n++; n == len(out.Cursor) {
-			if q.KeysOnly {
-				e.Value = nil
-			}
-			out.Changes = append(out.Changes, sdk.Change{Entry: e})
+	keys := slices.Sorted(maps.Keys(c.entries))
+	if at := len(q.Cursor); at < len(keys) {
+		e := c.entries[keys[at]]
+		if q.KeysOnly {
+			e.Value = nil
 		}
+		out.Changes = []sdk.Change{{Entry: e}}
 	}
-	out.More = len(out.Cursor) < n
+	out.More = len(out.Cursor) < len(keys)
 	return out, nil
 }
 
