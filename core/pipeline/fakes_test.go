@@ -194,6 +194,7 @@ func healthStep() *config.Step {
 	return &config.Step{
 		Name: "health", Kind: sdk.KindProber, Plugin: proberPlugin, Timeout: 10 * time.Second,
 		Interval: 5 * time.Minute, KeyInterval: 30 * time.Minute, ModelsInterval: time.Hour, AtOnce: 8,
+		RecoveryInterval: 5 * time.Second,
 	}
 }
 

@@ -32,7 +32,9 @@ type health struct {
 }
 
 type due struct {
-	at      time.Time
+	at time.Time
+	// soon is when a channel in trouble is due.
+	soon    time.Time
 	account *config.Channel
 	busy    bool
 	probed  bool // at least once
@@ -45,9 +47,6 @@ const (
 	// renewJitter the part over which channels are spread before that.
 	renewAt     = 0.9
 	renewJitter = 0.1
-	// probeAgain is the pause after a probe that found nothing out, found the
-	// channel down, or may not be leased: a recovery is to be seen soon.
-	probeAgain = 5 * time.Second
 )
 
 // jittered is a part of d, so that channels do not go in step.
@@ -112,13 +111,45 @@ func (h *health) take() []*board.Channel {
 			d = due{at: now.Add(renewIn(c.Health(), now))}
 		}
 		d.account = c.Config
-		if !d.busy && !now.Before(d.at) {
+		if !d.busy && !now.Before(d.when(c, now)) {
 			d.busy = true
 			out = append(out, c)
 		}
 		h.due[c.Config.Name] = d
 	}
 	return out
+}
+
+// when a channel is due; one in trouble is looked after, so that its recovery
+// is seen.
+func (d *due) when(c *board.Channel, now time.Time) time.Time {
+	if c.Ailing(now) && d.soon.Before(d.at) {
+		return d.soon
+	}
+	return d.at
+}
+
+// NextProbe is when a prober step will ask about a channel next; zero: there
+// is no such step, or it does not know the channel.
+func (p *Pipeline) NextProbe(channel string) time.Time {
+	for _, s := range p.steps {
+		if h, ok := s.(*health); ok {
+			return h.nextProbe(channel)
+		}
+	}
+	return time.Time{}
+}
+
+// nextProbe is when a channel will be probed; zero: it is not known.
+func (h *health) nextProbe(channel string) time.Time {
+	c := h.board.View().Channel(channel)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	d, known := h.due[channel]
+	if c == nil || c.Config.Off != "" || !known {
+		return time.Time{}
+	}
+	return d.when(c, h.now())
 }
 
 // renewIn is how long leases serve before they must be renewed, which is one
@@ -139,7 +170,10 @@ func (h *health) probe(ctx context.Context, c *board.Channel) {
 	h.counts.asked.Add(1)
 	answer, err := h.plugin.Prober.Probe(pctx, c.Info, c.Config.Models)
 	now := h.now()
-	next := jittered(probeAgain)
+	// A probe that found nothing out, found the channel down, or may not be
+	// leased is soon made again.
+	soon := jittered(h.cfg.RecoveryInterval)
+	next := soon
 	if err != nil {
 		h.counts.failed.Add(1)
 		if ctx.Err() == nil {
@@ -159,7 +193,7 @@ func (h *health) probe(ctx context.Context, c *board.Channel) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.due[c.Config.Name] = due{at: now.Add(next), account: c.Config, probed: true}
+	h.due[c.Config.Name] = due{at: now.Add(next), soon: now.Add(soon), account: c.Config, probed: true}
 }
 
 // lease puts an end to each part of the answer.

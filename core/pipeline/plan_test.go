@@ -299,7 +299,7 @@ func TestWalkOrder(t *testing.T) {
 	fail := func(class board.Class, names ...string) func(*rig, *testing.T) {
 		return func(r *rig, t *testing.T) {
 			for _, name := range names {
-				for range 3 {
+				for range 5 {
 					r.board.Fail(begun(r.target(t, name)), board.Failure{Class: class})
 				}
 			}
