@@ -16,6 +16,7 @@
 //	transport.go   the HTTP client, behind one small seam
 //	guard.go       which addresses a name may stand for
 //	lend.go        the client that plugins may use
+//	pass.go        requests about what one channel keeps
 //
 // A response is committed with its first content. Until then any failure means
 // the next target; afterwards a failure ends the answer so that no client can
