@@ -70,6 +70,10 @@ func (c *choose) run(ctx context.Context, q *Request, v *Verdict) {
 		v.Reject = notFound(q.Facts.Model)
 		return
 	}
+	if q.Channel != "" {
+		c.pin(q, set, v)
+		return
+	}
 	plan, source, err := c.plan(ctx, q, view, set)
 	if err != nil {
 		v.Reject = unavailable(c.cfg.Name, err)
@@ -84,6 +88,27 @@ func notFound(model string) *Rejection {
 		Status: 404, Code: "model_not_found", Param: "model",
 		Message: fmt.Sprintf("The model %q does not exist on any channel of this router. GET /v1/models lists those that do.", model),
 	}
+}
+
+// pin plans a request that only one channel can answer: there is nothing to
+// choose.
+func (c *choose) pin(q *Request, set *board.Set, v *Verdict) {
+	there := &board.Set{Model: set.Model, Seed: set.Seed}
+	for _, m := range set.Members {
+		if m.Channel.Config.Name == q.Channel {
+			there.Members = append(there.Members, m)
+		}
+	}
+	if len(there.Members) == 0 {
+		v.Reject = &Rejection{
+			Status: 400, Code: "model_not_found", Param: "model",
+			Message: fmt.Sprintf("The request goes on from what the channel %q keeps, and that channel does not have the model %q.", q.Channel, q.Facts.Model),
+		}
+		return
+	}
+	plan := declared(there)
+	v.Choice = Choice{Plan: plan, Source: "pinned", Set: there}
+	v.Walk.begin(plan, q)
 }
 
 // plan is a leased plan, or a new one. An error is returned only where the

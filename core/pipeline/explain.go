@@ -80,6 +80,9 @@ func (c *choose) explain(_ context.Context, q *Request, v *Verdict, r *Report) {
 		}
 	}
 	r.Lease = v.Choice.Source
+	if q.Channel != "" {
+		return // no lease was asked for
+	}
 	k := choiceKey{set: v.Choice.Set}
 	c.reads.mask(&k.facts, q)
 	if l := c.leases.find(&k); l != nil && l.has {

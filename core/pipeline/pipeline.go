@@ -93,7 +93,8 @@ type Verdict struct {
 // Choice says where a plan came from.
 type Choice struct {
 	Plan *Plan
-	// Source is "asked", "fresh", "stale", "declared" or "failed lease".
+	// Source is "asked", "fresh", "stale", "declared", "failed lease" or
+	// "pinned".
 	Source string
 	Set    *board.Set
 }

@@ -17,6 +17,9 @@ type Request struct {
 	Facts sdk.Request
 	// Fallbacks is the request's own list.
 	Fallbacks []string
+	// Channel is the only one that can answer, as it keeps what the request
+	// goes on from; empty: any.
+	Channel string
 	// Header is the client's.
 	Header http.Header
 	// Body is valid until the request is answered.
