@@ -14,6 +14,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -54,7 +55,7 @@ type Router struct {
 	board   *board.Board
 
 	stop       context.CancelFunc // of what runs behind the requests
-	background chan struct{}      // closed when the board was kept last
+	background sync.WaitGroup     // of what the store gets, to the last write
 }
 
 // readyTimeout is how long the start waits for what the steps have to know
@@ -63,7 +64,7 @@ const readyTimeout = 3 * time.Second
 
 // Open starts the plugins and builds the pipelines.
 func Open(ctx context.Context, o Options) (_ *Router, err error) {
-	r := &Router{cfg: o.Config, log: o.Log, background: make(chan struct{})}
+	r := &Router{cfg: o.Config, log: o.Log}
 	defer func() {
 		if err != nil {
 			r.Close(context.WithoutCancel(ctx))
@@ -108,6 +109,9 @@ func Open(ctx context.Context, o Options) (_ *Router, err error) {
 		Config: o.Config, Keys: keys, Board: r.board, Dispatcher: d,
 		Pipelines: make(map[*config.Pipeline]*pipeline.Pipeline),
 		Plugins:   r.statuses,
+		Pins: server.NewPins(server.PinsOptions{
+			Store: r.plugin(o.Config.Store).Cache, Account: r.account, Failed: r.unstored,
+		}),
 	}
 	for _, c := range o.Config.Pipelines {
 		p, err := pipeline.New(pipeline.Options{
@@ -130,13 +134,8 @@ func (r *Router) start(ctx context.Context) error {
 		// What was known is found out anew.
 		r.log.Warn("store not read", "err", err)
 	}
-	go func() {
-		defer close(r.background)
-		r.board.Keep(bg, store, r.account, func(err error) {
-			r.metrics.StoreFailed()
-			r.log.Warn("store not written", "err", err)
-		})
-	}()
+	r.background.Go(func() { r.board.Keep(bg, store, r.account, r.unstored) })
+	r.background.Go(func() { r.state.Pins.Write(bg) })
 	for _, p := range r.state.Pipelines {
 		p.Background(bg)
 	}
@@ -146,6 +145,12 @@ func (r *Router) start(ctx context.Context) error {
 		p.Ready(wait)
 	}
 	return ctx.Err()
+}
+
+// unstored is told of writes that the store did not take.
+func (r *Router) unstored(err error) {
+	r.metrics.StoreFailed()
+	r.log.Warn("store not written", "err", err)
 }
 
 // account is a channel's fingerprint for the store: the credential is in it,
@@ -223,7 +228,7 @@ func (r *Router) Close(ctx context.Context) error {
 	defer cancel()
 	if r.stop != nil {
 		r.stop()
-		<-r.background
+		r.background.Wait()
 	}
 	if r.state != nil {
 		r.state.Dispatcher.Close()

@@ -45,6 +45,11 @@ func (st *State) Explain(ctx context.Context, urlPath string, header http.Header
 		Facts: facts(&req, "", len(body), header, &st.Config.Server), Fallbacks: req.Fallbacks,
 		Header: header, Body: body, Start: time.Now(),
 	}
+	if req.Previous != "" {
+		if q.Channel, _, werr = st.follow(ctx, "", req.Previous); werr != nil {
+			return nil, werr
+		}
+	}
 	v, steps := p.Explain(ctx, q)
 	out := &Explanation{Path: urlPath, Model: req.Model, Pipeline: p.Name(), Steps: steps, Verdict: "forward"}
 	for _, s := range steps {

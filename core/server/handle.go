@@ -77,6 +77,14 @@ func (s *Server) serve(st *State, e sdk.Endpoint, start time.Time, w http.Respon
 		Header: r.Header, Body: body, Start: start,
 	}
 	ctx := r.Context()
+	if req.Previous != "" {
+		var where string
+		q.Channel, where, werr = st.follow(ctx, caller, req.Previous)
+		s.metrics.found(where)
+		if werr != nil {
+			return out, werr
+		}
+	}
 	v := p.Run(ctx, q)
 	out.cache, out.source = v.Cache, v.Choice.Source
 	h := w.Header()
@@ -102,6 +110,9 @@ func (s *Server) serve(st *State, e sdk.Endpoint, start time.Time, w http.Respon
 	call := &upstream.Call{
 		Endpoint: e, Header: r.Header, ContentType: contentType, Body: body, Request: &req, Rules: p.Call,
 		KeepAlive: st.Config.Server.KeepAlive, WriteTimeout: st.Config.Server.WriteTimeout,
+	}
+	if e == sdk.Responses && !req.Unstored {
+		call.Keeper = &keeper{pins: st.Pins, caller: caller, ttl: st.Config.ResponseTTL}
 	}
 	if v.Keep != nil {
 		call.Capture = v.Keep.MaxBytes

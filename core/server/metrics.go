@@ -28,6 +28,7 @@ type Metrics struct {
 	conns     *prometheus.CounterVec
 	unstored  prometheus.Counter
 	cancelled prometheus.Counter
+	lookups   *prometheus.CounterVec
 }
 
 // Both kinds of histogram are offered: native for those who scrape protobuf,
@@ -91,9 +92,12 @@ func NewMetrics(state func() *State) *Metrics {
 		cancelled: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "smartrouter_requests_cancelled_total", Help: "Requests whose client left before the answer's end.",
 		}),
+		lookups: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "smartrouter_response_lookups_total", Help: "Response ids that requests named, by where their channel was found: memory, store, unknown or error.",
+		}, []string{"found"}),
 	}
 	m.registry.MustRegister(m.requests, m.duration, m.ttft, m.attempts, m.attempt, m.inFlight, m.calls, m.callTime,
-		m.starts, m.exits, m.conns, m.unstored, m.cancelled, &snapshot{state: state})
+		m.starts, m.exits, m.conns, m.unstored, m.cancelled, m.lookups, &snapshot{state: state})
 	return m
 }
 
@@ -116,6 +120,9 @@ func (m *Metrics) Exited(p *config.Plugin, _ int, _ string) {
 
 // StoreFailed counts a write of state that was not taken.
 func (m *Metrics) StoreFailed() { m.unstored.Inc() }
+
+// found counts a response id that was looked for.
+func (m *Metrics) found(where string) { m.lookups.WithLabelValues(where).Inc() }
 
 // Attempt counts one try at a target.
 func (m *Metrics) Attempt(t *board.Target, class board.Class, took time.Duration) {
@@ -154,12 +161,14 @@ var (
 		"Requests that the channel works on.", []string{"channel"}, nil)
 	pluginUp = prometheus.NewDesc("smartrouter_plugin_up",
 		"1 where the plugin's process is ready.", []string{"plugin", "version"}, nil)
+	unwritten = prometheus.NewDesc("smartrouter_response_ids_unwritten",
+		"Response ids that the store has not got yet.", nil, nil)
 	modelCount = prometheus.NewDesc("smartrouter_models", "Models that clients may ask for.", nil, nil)
 )
 
 // Describe is part of prometheus.Collector.
 func (*snapshot) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{stepAnswers, channelUp, channelInFlight, pluginUp, modelCount} {
+	for _, d := range []*prometheus.Desc{stepAnswers, channelUp, channelInFlight, pluginUp, unwritten, modelCount} {
 		ch <- d
 	}
 }
@@ -197,5 +206,6 @@ func (c *snapshot) Collect(ch chan<- prometheus.Metric) {
 		}
 		ch <- prometheus.MustNewConstMetric(pluginUp, prometheus.GaugeValue, up, p.Address, p.Version)
 	}
+	ch <- prometheus.MustNewConstMetric(unwritten, prometheus.GaugeValue, float64(st.Pins.Unwritten()))
 	ch <- prometheus.MustNewConstMetric(modelCount, prometheus.GaugeValue, float64(len(view.Names())))
 }

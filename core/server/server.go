@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -91,6 +92,9 @@ func (s *Server) routes() http.Handler {
 	for path, e := range endpoints {
 		r.Handle(path, s.infer(e)).Methods(http.MethodPost)
 	}
+	r.HandleFunc("/v1/responses/{id}", s.response).Methods(http.MethodGet, http.MethodDelete)
+	r.HandleFunc("/v1/responses/{id}/cancel", s.response).Methods(http.MethodPost)
+	r.HandleFunc("/v1/responses/{id}/input_items", s.response).Methods(http.MethodGet)
 	r.HandleFunc("/v1/models", s.guarded(s.models)).Methods(http.MethodGet, http.MethodHead)
 	r.HandleFunc("/v1/models/{id:.+}", s.guarded(s.model)).Methods(http.MethodGet, http.MethodHead)
 	r.HandleFunc("/healthz", s.healthz).Methods(http.MethodGet, http.MethodHead)
@@ -158,8 +162,15 @@ func notFound(w http.ResponseWriter, r *http.Request) {
 // wrongMethod says which method the path takes.
 func wrongMethod(w http.ResponseWriter, r *http.Request) {
 	allow := "GET, HEAD"
-	if _, ok := endpoints[r.URL.Path]; ok {
+	_, infers := endpoints[r.URL.Path]
+	kept := strings.HasPrefix(r.URL.Path, "/v1/responses/")
+	switch {
+	case infers, kept && strings.HasSuffix(r.URL.Path, "/cancel"):
 		allow = http.MethodPost
+	case kept && strings.HasSuffix(r.URL.Path, "/input_items"):
+		allow = http.MethodGet
+	case kept:
+		allow = "GET, DELETE"
 	}
 	w.Header().Set("Allow", allow)
 	fail(w, &wire.Error{

@@ -21,6 +21,8 @@ type State struct {
 	Board      *board.Board
 	Pipelines  map[*config.Pipeline]*pipeline.Pipeline
 	Dispatcher *upstream.Dispatcher
+	// Pins outlive the state.
+	Pins *Pins
 	// Plugins are the plugin processes as they are now.
 	Plugins func() []catalog.Status
 }
