@@ -158,7 +158,7 @@ func fields(names string) map[string]bool {
 
 // id is a name that this wall gives once.
 func (x *exchange) id(prefix string) string {
-	return prefix + "wall" + strconv.FormatInt(x.wall.ids.Add(1), 10)
+	return prefix + x.wall.name + strconv.FormatInt(x.wall.ids.Add(1), 10)
 }
 
 // json sends v whole.

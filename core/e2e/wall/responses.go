@@ -2,9 +2,6 @@ package wall
 
 import (
 	"encoding/json"
-	"net/http"
-	"strings"
-	"sync"
 	"time"
 )
 
@@ -13,44 +10,6 @@ var responseFields = fields(`input model access_programs background context_mana
 	max_output_tokens max_tool_calls metadata moderation parallel_tool_calls previous_response_id prompt prompt_cache_key
 	prompt_cache_options prompt_cache_retention reasoning safety_identifier service_tier store stream stream_options
 	temperature text tool_choice tools top_logprobs top_p truncation user`)
-
-// maxStored is how many responses a wall keeps to be asked for again.
-const maxStored = 1024
-
-// stored keeps responses by their id.
-type stored struct {
-	mu    sync.Mutex
-	byID  map[string][]byte
-	order []string
-}
-
-func (s *stored) put(id string, text []byte) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.byID == nil {
-		s.byID = map[string][]byte{}
-	}
-	if len(s.order) == maxStored {
-		delete(s.byID, s.order[0])
-		s.order = s.order[1:]
-	}
-	s.byID[id], s.order = text, append(s.order, id)
-}
-
-func (s *stored) get(id string) ([]byte, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	text, ok := s.byID[id]
-	return text, ok
-}
-
-func (s *stored) remove(id string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_, ok := s.byID[id]
-	delete(s.byID, id)
-	return ok
-}
 
 // response is https://developers.openai.com/api/reference/resources/responses: what a request asked for comes back in it.
 type response struct {
@@ -151,7 +110,7 @@ func (x *exchange) response() *response {
 		Instruct: or("instructions", "null"), Limit: or("max_output_tokens", "null"), Previous: or("previous_response_id", "null"),
 		Reasoning: or("reasoning", `{"effort":null,"summary":null}`), Text: or("text", `{"format":{"type":"text"}}`),
 		ToolChoice: or("tool_choice", `"auto"`), Tools: or("tools", "[]"), User: or("user", "null"), Metadata: or("metadata", "{}"),
-		Parallel: string(x.fields["parallel_tool_calls"]) != "false", Store: string(x.fields["store"]) != "false",
+		Parallel: string(x.fields["parallel_tool_calls"]) != "false", Store: string(x.fields["store"]) != "false", Background: string(x.fields["background"]) == "true",
 		ServiceTier: "default", Temperature: 1, TopP: 1, Truncation: "disabled", Echo: x.echo(responseFields),
 	}
 }
@@ -171,12 +130,6 @@ func (answer *response) end(said reply, asked int) {
 	answer.Usage = &responseUsage{Input: asked, Output: said.tokens(), Total: asked + said.tokens()}
 }
 
-func (x *exchange) keep(answer *response) {
-	if answer.Store {
-		x.wall.stored.put(answer.ID, encode(answer))
-	}
-}
-
 func (x *exchange) output(said reply) []outputItem {
 	if len(said.calls) == 0 {
 		status := "completed"
@@ -190,28 +143,6 @@ func (x *exchange) output(said reply) []outputItem {
 		items = append(items, outputItem{ID: x.id("fc_"), Type: "function_call", Status: "completed", CallID: x.id("call_"), Name: c.name, Arguments: &c.arguments})
 	}
 	return items
-}
-
-// storedResponse is what can be done with a response by its id: to read it, or to delete it.
-func (x *exchange) storedResponse() {
-	id := strings.TrimPrefix(x.request.URL.Path, "/v1/responses/")
-	absent := &refusal{status: http.StatusNotFound, kind: invalid, message: "Response with id '" + id + "' not found."}
-	switch x.request.Method {
-	case http.MethodGet:
-		if text, ok := x.wall.stored.get(id); ok {
-			x.whole(http.StatusOK, "application/json", text)
-			return
-		}
-		x.refuse(absent)
-	case http.MethodDelete:
-		if !x.wall.stored.remove(id) {
-			x.refuse(absent)
-			return
-		}
-		x.json(map[string]any{"id": id, "object": "response", "deleted": true})
-	default:
-		x.refuse(wrongMethod(x.request))
-	}
 }
 
 // responsePrompt reads and judges a request.

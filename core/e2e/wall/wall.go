@@ -10,6 +10,7 @@
 //	refuse.go       errors in OpenAI's words
 //	reply.go        what a model says; schema.go invents values that fit a JSON schema
 //	chat.go, completions.go, responses.go, embeddings.go, images.go, audio.go, moderations.go, rerank.go, models.go
+//	stored.go       responses by their id
 //
 // Shapes follow https://developers.openai.com/api/reference and the types that openai-go generates from the same
 // specification. Request fields that the specification does not know come back in the answer's x_echo.
@@ -17,6 +18,7 @@ package wall
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -52,7 +54,8 @@ type Wall struct {
 	journal journal
 	faults  atomic.Pointer[[]*armed]
 	stored  stored
-	began   int64 // Unix seconds: when models were made
+	began   int64  // Unix seconds: when models were made
+	name    string // in its ids, so that no two walls give the same
 
 	server  *http.Server
 	base    atomic.Pointer[string]
@@ -92,6 +95,7 @@ func New(options ...Option) *Wall {
 		},
 		journal: journal{keep: 4096, changed: make(chan struct{})},
 		began:   time.Now().Unix(),
+		name:    "wall" + rand.Text()[:8] + "n",
 		closing: make(chan struct{}),
 	}
 	for _, option := range options {
