@@ -39,10 +39,26 @@ func (k prepareKey) hash(seed maphash.Seed) uint64 {
 	return h*31 + maphash.String(seed, string(k.endpoint))
 }
 
-// prepared is an adapter's answer, and which of its processes gave it.
+// prepared is an adapter's answer: how a target is spoken to, or that it can't
+// be by this endpoint.
 type prepared struct {
 	*sdk.Prepared
+	unsupported error
+	// epoch is that of the process which gave it.
 	epoch uint64
+}
+
+func (p *prepared) minted() bool {
+	return p.unsupported == nil && p.Auth.Kind == sdk.AuthMinted
+}
+
+// usable is the answer, but for a minted token that has run out while its
+// adapter was down.
+func (p *prepared) usable(now time.Time) (*sdk.Prepared, error) {
+	if p.minted() && !p.Auth.Expires.IsZero() && !now.Before(p.Auth.Expires) {
+		return nil, errors.New("the adapter's token has expired and it gives no new one")
+	}
+	return p.Prepared, p.unsupported
 }
 
 // preparedFor is how long an adapter's answer holds where it does not say: it
@@ -88,25 +104,25 @@ func (p *Preparer) Forget(c *board.Channel) {
 // to. An endpoint that the provider does not have is an error that
 // [sdk.IsUnsupported] knows.
 func (p *Preparer) Prepare(ctx context.Context, c *board.Channel, model string, e sdk.Endpoint, stream bool) (*sdk.Prepared, error) {
+	k := prepareKey{channel: c.Config, model: model, endpoint: e, stream: stream}
+	now := p.now()
+	l, f, renew := p.leases.get(&k, now)
+	leased := f == fresh || f == stale
+	if leased && !renew && !l.value.minted() {
+		return l.value.usable(now)
+	}
 	adapter, ok := p.adapters[c.Config.Provider.Adapter.Address()]
 	if !ok {
 		return nil, fmt.Errorf("channel %s: its adapter is not running", c.Config.Name)
 	}
-	k := prepareKey{channel: c.Config, model: model, endpoint: e, stream: stream}
-	now := p.now()
-	l, f, renew := p.leases.get(&k, now)
+	if renew {
+		p.leases.renew(k, p.question(adapter, c, k))
+	}
 	switch {
-	case f == fresh || f == stale:
-		if renew {
-			p.leases.renew(k, p.question(adapter, c, k))
-		}
-		// A token of its own making dies with the adapter's process.
-		if l.value.Auth.Kind != sdk.AuthMinted || l.value.epoch == adapter.Epoch() {
-			return usable(l.value, now)
-		}
-		p.leases.drop(l)
-	case f == failed && l.has:
-		return usable(l.value, now)
+	case leased && l.value.minted() && l.value.epoch != adapter.Epoch():
+		p.leases.drop(l) // a token dies with the process that minted it
+	case leased, f == failed && l.has:
+		return l.value.usable(now)
 	case f == failed:
 		return nil, l.err
 	}
@@ -118,15 +134,7 @@ func (p *Preparer) Prepare(ctx context.Context, c *board.Channel, model string, 
 		}
 		out = l.value
 	}
-	return usable(out, now)
-}
-
-// usable refuses a minted token that has run out while its adapter was down.
-func usable(p prepared, now time.Time) (*sdk.Prepared, error) {
-	if p.Auth.Kind == sdk.AuthMinted && !p.Auth.Expires.IsZero() && now.After(p.Auth.Expires) {
-		return nil, errors.New("the adapter's token has expired and it gives no new one")
-	}
-	return p.Prepared, nil
+	return out.usable(now)
 }
 
 func (p *Preparer) question(adapter Plugin, c *board.Channel, k prepareKey) question[prepared] {
@@ -137,10 +145,13 @@ func (p *Preparer) question(adapter Plugin, c *board.Channel, k prepareKey) ques
 				p.counts.asked.Add(1)
 				epoch := adapter.Epoch()
 				out, err := adapter.Adapter.Prepare(ctx, c.Info, k.model, k.endpoint, k.stream)
-				if err == nil {
-					return prepared{&out, epoch}, out.Lease, nil
-				}
-				if status.Code(err) != codes.Unavailable {
+				switch {
+				case err == nil:
+					answer := prepared{Prepared: &out, epoch: epoch}
+					return answer, answer.lease(p.now()), nil
+				case sdk.IsUnsupported(err):
+					return prepared{unsupported: err, epoch: epoch}, preparedFor, nil
+				case status.Code(err) != codes.Unavailable:
 					return prepared{}, sdk.Lease{}, err
 				}
 				select {
@@ -151,6 +162,25 @@ func (p *Preparer) question(adapter Plugin, c *board.Channel, k prepareKey) ques
 			}
 		},
 	}
+}
+
+// lease is the adapter's own or the default, but a minted token is renewed
+// before it runs out.
+func (p *prepared) lease(now time.Time) sdk.Lease {
+	span := p.Lease
+	if span.IsZero() {
+		span = preparedFor
+	}
+	if !p.minted() || p.Auth.Expires.IsZero() {
+		return span
+	}
+	left := p.Auth.Expires.Sub(now)
+	if left <= 0 {
+		return sdk.NoLease
+	}
+	span.Fresh = min(span.Fresh, left*9/10)
+	span.Stale = min(span.Stale, left-max(0, span.Fresh))
+	return span
 }
 
 // call is the call step. The upstream part of the core asks the Preparer for
