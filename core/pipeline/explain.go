@@ -24,8 +24,8 @@ type Report struct {
 	Took time.Duration
 }
 
-// Explain is a dry run: every step is asked as for a request, nothing is sent
-// to a model, and no step ends the run early.
+// Explain is a dry run: every step is asked as for a request, and nothing is
+// sent to a model. A stored answer does not end it; a rejection does.
 func (p *Pipeline) Explain(ctx context.Context, q *Request) (Verdict, []Report) {
 	var v Verdict
 	var out []Report
@@ -178,6 +178,6 @@ func (h *health) explain(_ context.Context, _ *Request, _ *Verdict, r *Report) {
 			r.say("%s is %s: %s", c.Config.Name, c.Health().State, c.Health().Reason)
 		}
 	}
-	r.say("%d up, %d down, %d not known; renewed behind the requests", up, down, unknown)
-	slices.Reverse(r.Answer) // the summary first
+	summary := fmt.Sprintf("%d up, %d down, %d not known; renewed behind the requests", up, down, unknown)
+	r.Answer = slices.Insert(r.Answer, 0, summary)
 }
