@@ -133,13 +133,14 @@ func TestWithoutATTLNothingIsHashed(t *testing.T) {
 	if v := p.Run(ctx, q); v.Cache != "" || v.Keep != nil {
 		t.Errorf("cache %q", v.Cache)
 	}
-	// A megabyte's hash takes a millisecond.
-	if took := testing.Benchmark(func(b *testing.B) {
-		for b.Loop() {
-			p.Run(ctx, q)
-		}
-	}).NsPerOp(); took > 100_000 {
-		t.Errorf("a step that is off takes %d ns", took)
+	best := time.Hour // a megabyte's hash takes a millisecond, at best
+	for range 100 {
+		begin := time.Now()
+		p.Run(ctx, q)
+		best = min(best, time.Since(begin))
+	}
+	if best > 100*time.Microsecond {
+		t.Errorf("a step that is off takes %s", best)
 	}
 	var none *Keep
 	none.Put("text/plain", nil) // what the server does with every answer
