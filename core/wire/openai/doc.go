@@ -9,6 +9,7 @@
 //   - response.go: [ReadResponse] and [ReadUsage] read whole answers and usage.
 //   - fault.go: [AppendError] and [AppendErrorEvent] for clients.
 //   - failure.go: [ReadError] of a provider.
+//   - wait.go: how long it asks to be left alone.
 //   - chunk.go: what is where in a chunk of chat or completions.
 //   - transcript.go: [Transcript] is what a client has of such a stream.
 //   - resume.go: [Resume] makes of a second stream what the client lacks:

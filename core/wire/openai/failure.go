@@ -14,9 +14,10 @@ import (
 // ReadError reads an upstream's error answer. The body may be cut off anywhere,
 // empty, HTML or plain text; what cannot be read is left empty.
 func ReadError(status int, header http.Header, body []byte) wire.Failure {
-	f := wire.Failure{Error: readErrorBody(body), RetryAfter: retryAfter(header)}
+	f := wire.Failure{Error: readErrorBody(body)}
 	f.Status = status
 	f.Hint = hint(&f.Error)
+	f.RetryAfter = waitOf(&f, header, body)
 	return f
 }
 
@@ -133,7 +134,8 @@ func hint(e *wire.Error) wire.Hint {
 		return wire.QuotaExhausted
 	case e.Status == 529, has("overloaded", "no capacity", "at capacity"): // 529 is Anthropic's
 		return wire.Overloaded
-	case e.Status == http.StatusTooManyRequests:
+	case e.Status == http.StatusTooManyRequests,
+		e.Status == http.StatusForbidden && has("rate limit", "rate_limit", "ratelimit", "too many requests", "throttl", "rpm limit", "tpm limit", "per minute"):
 		return wire.RateLimited
 	case e.Status == http.StatusUnauthorized:
 		return wire.BadKey
