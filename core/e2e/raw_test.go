@@ -14,8 +14,8 @@ import (
 	"testing"
 )
 
-// rawUpstream is a provider of bare sockets. It answers probes as a healthy one
-// does; what happens to a POST is the test's.
+// rawUpstream is a provider of bare sockets, one request to each. It answers
+// probes as a healthy one does; what happens to a POST is the test's.
 type rawUpstream struct {
 	URL string
 
@@ -25,7 +25,7 @@ type rawUpstream struct {
 }
 
 // startRaw serves until the test ends. post is called with each connection that
-// brought a whole POST, and returns to have the connection closed.
+// brought a whole POST; when it returns the connection is closed.
 func startRaw(t *testing.T, post func(c *net.TCPConn, body []byte)) *rawUpstream {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -68,22 +68,20 @@ func (u *rawUpstream) serve(c *net.TCPConn, at int, post func(*net.TCPConn, []by
 		u.received[at] = append(u.received[at], p...)
 		u.mu.Unlock()
 	})))
-	for {
-		q, err := http.ReadRequest(in)
-		if err != nil {
-			return
-		}
-		body, err := io.ReadAll(q.Body)
-		if err != nil {
-			return
-		}
-		if q.Method == http.MethodPost {
-			post(c, body)
-			return
-		}
-		const models = `{"object":"list","data":[]}`
-		fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(models), models)
+	q, err := http.ReadRequest(in)
+	if err != nil {
+		return
 	}
+	body, err := io.ReadAll(q.Body)
+	if err != nil {
+		return
+	}
+	if q.Method == http.MethodPost {
+		post(c, body)
+		return
+	}
+	const models = `{"object":"list","data":[]}`
+	fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", len(models), models)
 }
 
 // posts are the bytes of the connections that carried a POST.
