@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/smart-ai-router/smartrouter/core/config"
 	"github.com/smart-ai-router/smartrouter/core/router"
@@ -21,6 +22,11 @@ func newServe() *cobra.Command {
 			cfg, err := p.load()
 			if err != nil {
 				return err
+			}
+			// The process holds keys: no other process of the same user may
+			// look into it.
+			if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+				return fmt.Errorf("closing the process to others: %w", err)
 			}
 			ctx := cmd.Context()
 			r, err := router.Open(ctx, router.Options{

@@ -35,6 +35,11 @@ func TestMain(m *testing.M) {
 			return 1
 		}
 		defer os.RemoveAll(dir)
+		// Some tests run it as another user.
+		if err := os.Chmod(dir, 0o755); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
 		binary = filepath.Join(dir, "smartrouter")
 		build := exec.Command("go", "build", "-race", "-o", binary, "../..")
 		if out, err := build.CombinedOutput(); err != nil {
