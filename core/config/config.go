@@ -66,6 +66,9 @@ type Server struct {
 	MaxBody int64
 	// MaxHeader is the longest request head, in bytes.
 	MaxHeader int64
+	// MaxInFlight is how many requests are worked on at the same time; more
+	// are refused at once. 0: as many as come.
+	MaxInFlight int
 	// Origins are the web origins that may use the API from a browser.
 	Origins []string
 	// Hosts are the host names, besides loopback, that a request without an

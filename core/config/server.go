@@ -12,6 +12,7 @@ func (l *loader) readServer(b *block) {
 	b.text("address", &s.Address, address)
 	b.size("max_body", &s.MaxBody, aboveZero)
 	b.size("max_header", &s.MaxHeader, aboveZero)
+	b.integer("max_in_flight", &s.MaxInFlight, fromZero)
 	b.set("origins", &s.Origins, origin)
 	b.set("hosts", &s.Hosts, hostName)
 	b.flag("allow_anonymous", &s.AllowAnonymous)

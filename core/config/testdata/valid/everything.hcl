@@ -2,6 +2,7 @@ server {
   address         = "0.0.0.0:8080"
   max_body        = "8MiB"
   max_header      = "32KiB"
+  max_in_flight   = 500
   origins         = ["https://app.example.com", "http://localhost:3000"]
   hosts           = ["llm.example.com"]
   allow_anonymous = true
