@@ -437,3 +437,39 @@ func TestAPipelineOfAKindThatThereIsNot(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// What one channel keeps is answered there or nowhere, and nobody is asked.
+func TestAPinnedRequestHasOneChannel(t *testing.T) {
+	t.Parallel()
+	r, asked := newRig("a", "b", "c"), &counted{}
+	r.cfg.Channels[1].Models = []string{"m", "n"}
+	r.cfg.Channels[2].Models = []string{"n"}
+	r.cfg.Models = []*config.Model{{Name: "m", Fallbacks: []string{"n"}}}
+	r.board.Apply(r.cfg)
+	r.selector = asked.over(func() sdk.Plan { return r.tiers(t, []string{"a", "b"}) })
+	p := r.pipeline(t, chooseStep(), precheckStep())
+	r.up("a", "b", "c")
+	for _, tc := range []struct {
+		channel string
+		want    []string
+	}{
+		{channel: "a", want: []string{"a"}},
+		{channel: "b", want: []string{"b", "b 1"}},
+		{channel: "c", want: []string{"c 1"}},
+	} {
+		q := request()
+		q.Channel = tc.channel
+		v := p.Run(context.Background(), q)
+		if v.Reject != nil || v.Choice.Source != "pinned" || !slices.Equal(order(v.Walk), tc.want) {
+			t.Errorf("%s: %+v %s %v, want %v", tc.channel, v.Reject, v.Choice.Source, order(v.Walk), tc.want)
+		}
+	}
+	q := request()
+	q.Facts.Model, q.Channel = "n", "a"
+	if v := p.Run(context.Background(), q); v.Reject == nil || v.Reject.Status != 400 || v.Reject.Code != "model_not_found" {
+		t.Errorf("a model that the channel lacks: %+v", v.Reject)
+	}
+	if n := asked.calls.Load(); n != 0 {
+		t.Errorf("the selector was asked %d times", n)
+	}
+}

@@ -236,6 +236,51 @@ func TestResponseStream(t *testing.T) {
 	}
 }
 
+func TestStoredResponses(t *testing.T) {
+	t.Parallel()
+	w := wall.Start(t)
+	respond := func(w *wall.Wall, more string) string {
+		t.Helper()
+		_, text := post(t, w.URL()+"/responses", `{"model":"gpt-4o-mini","input":"hi"`+more+`}`)
+		var made struct{ ID string }
+		if err := json.Unmarshal([]byte(text), &made); err != nil {
+			t.Fatal(err)
+		}
+		return made.ID
+	}
+	plain, background, unstored := respond(w, ""), respond(w, `,"background":true`), respond(w, `,"store":false`)
+	for _, tc := range []struct {
+		method, path string
+		status       int
+		want         string
+	}{
+		{method: "GET", path: plain, status: 200, want: "You said: hi"},
+		{method: "GET", path: plain + "?stream=true", status: 200, want: "event: response.completed"},
+		{method: "GET", path: plain + "/input_items", status: 200, want: `"text":"hi"`},
+		{method: "POST", path: plain + "/cancel", status: 400, want: "synchronous"},
+		{method: "POST", path: background + "/cancel", status: 200, want: background},
+		{method: "GET", path: unstored, status: 404, want: "Response with id '" + unstored + "' not found."},
+		{method: "PUT", path: plain, status: 405, want: "Not allowed"},
+		{method: "DELETE", path: plain, status: 200, want: `"deleted":true`},
+		{method: "DELETE", path: plain, status: 404, want: "not found"},
+	} {
+		r, err := http.NewRequest(tc.method, w.URL()+"/responses/"+tc.path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		reply, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status, text := read(t, reply); status != tc.status || !strings.Contains(text, tc.want) {
+			t.Errorf("%s %s: %d %s", tc.method, tc.path, status, text)
+		}
+	}
+	if first := respond(wall.Start(t), ""); first == respond(wall.Start(t), "") {
+		t.Errorf("two walls gave the id %s", first)
+	}
+}
+
 func TestForms(t *testing.T) {
 	t.Parallel()
 	w := wall.Start(t)
