@@ -10,7 +10,8 @@
 //	auth_name     the header or the query parameter of the key; api-key by default
 //	api_version   a query parameter api-version, for Azure. Below a base URL that
 //	              does not end in /v1 it also means Azure's older form: the model
-//	              is a deployment in the path, the key is in the header api-key
+//	              is a deployment in the path, but for responses, and the key is
+//	              in the header api-key
 //	endpoints     the endpoints that the provider has, such as
 //	              "chat, embeddings"; all by default. The list of models is
 //	              always one of them: no_models = "true" says that there is none
@@ -69,7 +70,7 @@ func (adapter) Prepare(_ context.Context, c sdk.Channel, model string, e sdk.End
 	}
 	version := c.Settings["api_version"]
 	byDeployment := version != "" && !strings.HasSuffix(u.Path, "/v1")
-	if byDeployment && e != sdk.Models {
+	if byDeployment && e != sdk.Models && e != sdk.Responses { // a response is found without its model
 		u = u.JoinPath("deployments", url.PathEscape(model))
 	}
 	u = u.JoinPath(path)

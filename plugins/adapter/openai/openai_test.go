@@ -61,6 +61,10 @@ func TestPrepare(t *testing.T) {
 			url: "https://r.openai.azure.com/openai/models?api-version=2024-10-21", auth: sdk.Auth{Kind: sdk.AuthHeader, Name: "api-key"},
 		},
 		{
+			name: "Azure dated, responses", base: "https://r.openai.azure.com", settings: map[string]string{"api_version": "2025-04-01-preview"}, endpoint: sdk.Responses, model: "m",
+			url: "https://r.openai.azure.com/openai/responses?api-version=2025-04-01-preview", auth: sdk.Auth{Kind: sdk.AuthHeader, Name: "api-key"},
+		},
+		{
 			name: "Azure dated with a token", base: "https://r.openai.azure.com/openai", settings: map[string]string{"api_version": "2024-10-21", "auth": "bearer"}, model: "m",
 			url: "https://r.openai.azure.com/openai/deployments/m/chat/completions?api-version=2024-10-21", auth: bearer,
 		},
