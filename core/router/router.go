@@ -79,6 +79,7 @@ func Open(ctx context.Context, o Options) (_ *Router, err error) {
 		return nil, err
 	}
 	r.board = board.New(nil)
+	r.board.Observe(r.metrics.Bans(o.Log.Named("board")))
 	r.board.Apply(o.Config)
 
 	// Plugins start before there is a dispatcher; one that asks so early is told to wait.
@@ -144,6 +145,7 @@ func (r *Router) start(ctx context.Context) error {
 	for _, p := range r.state.Pipelines {
 		p.Ready(wait)
 	}
+	go r.state.Dispatcher.WarmUp(bg, r.cfg.Server.WarmUp)
 	return ctx.Err()
 }
 

@@ -17,6 +17,9 @@ func (s *Server) adminRoutes(token string) http.Handler {
 	r := mux.NewRouter().SkipClean(true)
 	r.Handle("/metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{})).Methods(http.MethodGet)
 	r.HandleFunc("/admin/status", s.status).Methods(http.MethodGet)
+	r.HandleFunc("/admin/channels", s.channels).Methods(http.MethodGet)
+	r.HandleFunc("/admin/ban", s.ban).Methods(http.MethodPost)
+	r.HandleFunc("/admin/unban", s.unban).Methods(http.MethodPost)
 	r.HandleFunc("/admin/explain", s.explain).Methods(http.MethodPost)
 	r.NotFoundHandler = http.HandlerFunc(adminNotFound)
 	want := []byte("Bearer " + token)
@@ -37,7 +40,7 @@ func (s *Server) adminRoutes(token string) http.Handler {
 func adminNotFound(w http.ResponseWriter, r *http.Request) {
 	fail(w, &wire.Error{
 		Status: http.StatusNotFound, Type: "invalid_request_error", Code: "unknown_url",
-		Message: "Unknown request URL: " + r.Method + " " + r.URL.Path + ". There are /metrics, /admin/status and /admin/explain.",
+		Message: "Unknown request URL: " + r.Method + " " + r.URL.Path + ". There are GET /metrics, /admin/status and /admin/channels, and POST /admin/explain, /admin/ban and /admin/unban.",
 	})
 }
 
@@ -49,19 +52,6 @@ type Status struct {
 	Pipelines []PipelineStatus `json:"pipelines"`
 }
 
-// ChannelStatus is how one channel does.
-type ChannelStatus struct {
-	Name     string `json:"name"`
-	Provider string `json:"provider"`
-	// State is up, down, unknown, misconfigured, banned or off.
-	State string `json:"state"`
-	Why   string `json:"why,omitempty"`
-	// Key is what is known of the credential: valid, invalid or unknown.
-	Key      string `json:"key"`
-	Models   int    `json:"models"`
-	InFlight int64  `json:"in_flight"`
-}
-
 // PipelineStatus is the figures of one pipeline's steps.
 type PipelineStatus struct {
 	Name  string               `json:"name"`
@@ -71,18 +61,7 @@ type PipelineStatus struct {
 // Status of everything now.
 func (st *State) Status() Status {
 	view := st.Board.View()
-	models := make(map[string]int)
-	for _, t := range view.Targets {
-		models[t.Channel.Config.Name]++
-	}
-	out := Status{Models: len(view.Names()), Plugins: st.Plugins()}
-	for _, c := range view.Channels {
-		state, why := channelState(c, time.Now())
-		out.Channels = append(out.Channels, ChannelStatus{
-			Name: c.Config.Name, Provider: c.Config.Provider.Name, State: state, Why: why, Key: c.Health().Key.String(),
-			Models: models[c.Config.Name], InFlight: c.InFlight(),
-		})
-	}
+	out := Status{Models: len(view.Names()), Plugins: st.Plugins(), Channels: st.Channels(time.Now())}
 	for _, p := range st.Config.Pipelines {
 		pl := st.Pipelines[p]
 		out.Pipelines = append(out.Pipelines, PipelineStatus{Name: pl.Name(), Steps: pl.Stats()})

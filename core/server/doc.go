@@ -9,7 +9,8 @@
 //	models.go   /v1/models
 //	fail.go     errors in OpenAI's shape
 //	admin.go    the operator's listener
-//	metrics.go  what is counted
+//	channels.go how the channels do, bans.go: bans by hand
+//	metrics.go  what is counted, ban_metrics.go: of bans, which are logged too
 //
 // It is the only importer of mux.
 package server

@@ -9,6 +9,7 @@ import (
 	"github.com/smart-ai-router/smartrouter/core/board"
 	"github.com/smart-ai-router/smartrouter/core/catalog"
 	"github.com/smart-ai-router/smartrouter/core/config"
+	"github.com/smart-ai-router/smartrouter/core/upstream"
 )
 
 // Metrics are what the router counts. Names and labels are public.
@@ -26,8 +27,11 @@ type Metrics struct {
 	starts    *prometheus.CounterVec
 	exits     *prometheus.CounterVec
 	conns     *prometheus.CounterVec
+	queued    *prometheus.HistogramVec
+	rescues   *prometheus.CounterVec
 	unstored  prometheus.Counter
 	cancelled prometheus.Counter
+	bans      *prometheus.CounterVec
 	lookups   *prometheus.CounterVec
 }
 
@@ -86,6 +90,13 @@ func NewMetrics(state func() *State) *Metrics {
 		conns: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "smartrouter_upstream_connections_total", Help: "Connections used for tries, by whether they were new.",
 		}, []string{"channel", "reused"}),
+		queued: prometheus.NewHistogramVec(histogram(
+			"smartrouter_queue_wait_seconds", "How long requests waited for a place at a channel, by whether they got it.", secondsOfAnswers,
+		), []string{"channel", "served"}),
+		rescues: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "smartrouter_rescues_total",
+			Help: "Streams that broke off and were to be rescued, by how that ended: rescued, differed, failed, too_late or impossible.",
+		}, []string{"result"}),
 		unstored: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "smartrouter_store_failures_total", Help: "Writes of router state that the store did not take.",
 		}),
@@ -96,8 +107,9 @@ func NewMetrics(state func() *State) *Metrics {
 			Name: "smartrouter_response_lookups_total", Help: "Response ids that requests named, by where their channel was found: memory, store, unknown or error.",
 		}, []string{"found"}),
 	}
-	m.registry.MustRegister(m.requests, m.duration, m.ttft, m.attempts, m.attempt, m.inFlight, m.calls, m.callTime,
-		m.starts, m.exits, m.conns, m.unstored, m.cancelled, m.lookups, &snapshot{state: state})
+	m.bans = newBansTotal()
+	m.registry.MustRegister(m.bans, &banSnapshot{state: state}, m.requests, m.duration, m.ttft, m.attempts, m.attempt, m.inFlight, m.calls, m.callTime,
+		m.starts, m.exits, m.conns, m.queued, m.rescues, m.unstored, m.cancelled, m.lookups, &snapshot{state: state})
 	return m
 }
 
@@ -140,6 +152,14 @@ func (m *Metrics) Connection(channel string, reused bool) {
 	m.conns.WithLabelValues(channel, strconv.FormatBool(reused)).Inc()
 }
 
+// Queued counts a request that waited for a place at a channel.
+func (m *Metrics) Queued(channel string, waited time.Duration, got bool) {
+	m.queued.WithLabelValues(channel, strconv.FormatBool(got)).Observe(waited.Seconds())
+}
+
+// Rescue counts a stream that broke off.
+func (m *Metrics) Rescue(result upstream.Rescue) { m.rescues.WithLabelValues(string(result)).Inc() }
+
 func result(ok bool) string {
 	if ok {
 		return "ok"
@@ -159,6 +179,8 @@ var (
 		"1 where the channel takes requests, 0 where it is down, banned or off.", []string{"channel"}, nil)
 	channelInFlight = prometheus.NewDesc("smartrouter_channel_in_flight",
 		"Requests that the channel works on.", []string{"channel"}, nil)
+	channelQueued = prometheus.NewDesc("smartrouter_channel_queued",
+		"Requests that wait for a place at the channel.", []string{"channel"}, nil)
 	pluginUp = prometheus.NewDesc("smartrouter_plugin_up",
 		"1 where the plugin's process is ready.", []string{"plugin", "version"}, nil)
 	unwritten = prometheus.NewDesc("smartrouter_response_ids_unwritten",
@@ -168,7 +190,7 @@ var (
 
 // Describe is part of prometheus.Collector.
 func (*snapshot) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{stepAnswers, channelUp, channelInFlight, pluginUp, unwritten, modelCount} {
+	for _, d := range []*prometheus.Desc{stepAnswers, channelUp, channelInFlight, channelQueued, pluginUp, unwritten, modelCount} {
 		ch <- d
 	}
 }
@@ -198,6 +220,7 @@ func (c *snapshot) Collect(ch chan<- prometheus.Metric) {
 		}
 		ch <- prometheus.MustNewConstMetric(channelUp, prometheus.GaugeValue, up, c.Config.Name)
 		ch <- prometheus.MustNewConstMetric(channelInFlight, prometheus.GaugeValue, float64(c.InFlight()), c.Config.Name)
+		ch <- prometheus.MustNewConstMetric(channelQueued, prometheus.GaugeValue, float64(c.Queued()), c.Config.Name)
 	}
 	for _, p := range st.Plugins() {
 		up := 0.0

@@ -3,14 +3,12 @@ package server
 import (
 	"path"
 	"strings"
-	"time"
 
 	"github.com/smart-ai-router/smartrouter/core/board"
 	"github.com/smart-ai-router/smartrouter/core/catalog"
 	"github.com/smart-ai-router/smartrouter/core/config"
 	"github.com/smart-ai-router/smartrouter/core/pipeline"
 	"github.com/smart-ai-router/smartrouter/core/upstream"
-	"github.com/smart-ai-router/smartrouter/sdk"
 )
 
 // State is what one configuration runs on. It does not change; a new
@@ -64,25 +62,4 @@ func matchModel(pattern, s string) bool {
 	}
 	ok, err := path.Match(strings.ReplaceAll(pattern, "/", "\x00"), strings.ReplaceAll(s, "/", "\x00"))
 	return err == nil && ok
-}
-
-// channelState is a channel's state in one word, and why.
-func channelState(c *board.Channel, now time.Time) (state, why string) {
-	if c.Config.Off != "" {
-		return "off", c.Config.Off
-	}
-	if b := c.Ban(); b != nil && !b.Ended(now) {
-		return "banned", b.Reason
-	}
-	if a := c.Availability(); a != nil {
-		if a.Available {
-			return "up", a.Reason
-		}
-		return "down", a.Reason
-	}
-	h := c.Health()
-	if h.State == sdk.HealthUnknown {
-		return "unknown", "not probed yet"
-	}
-	return h.State.String(), h.Reason
 }
