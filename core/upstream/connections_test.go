@@ -120,8 +120,8 @@ func TestReset(t *testing.T) {
 	}
 }
 
-// TestPools: they are shared by channels that agree, and given up when no
-// channel can use them.
+// TestPools: each channel has its own, which is given up when no channel can
+// use it.
 func TestPools(t *testing.T) {
 	t.Parallel()
 	l := newLab(t, at("http://127.0.0.1:1/v1"), at("http://127.0.0.1:1/v2"), at("http://127.0.0.1:2/v1"),
@@ -138,11 +138,13 @@ func TestPools(t *testing.T) {
 		}
 		pools = append(pools, r.pool)
 	}
-	if pools[0] != pools[1] || pools[0] == pools[2] || pools[0] == pools[3] {
-		t.Error("pools are not by origin and settings")
+	for i, p := range pools {
+		if slices.Index(pools, p) != i {
+			t.Errorf("channel %d has the pool of another", i)
+		}
 	}
 	l.dispatcher.Apply(l.board.View(), l.prepare)
-	if len(s.pools) != 3 || len(s.routes) != 4 {
+	if len(s.pools) != 4 || len(s.routes) != 4 {
 		t.Errorf("%d pools and %d routes stay, want all", len(s.pools), len(s.routes))
 	}
 	only := &board.View{Channels: l.board.View().Channels[2:3]}

@@ -15,19 +15,29 @@ import (
 	"github.com/smart-ai-router/smartrouter/core/config"
 )
 
-// settings make a pool: channels that agree in them share its connections.
+// settings make a pool: a channel has one for each origin that it is spoken to
+// at, and keeps it over reloads that change none of these.
 type settings struct {
+	channel        string
 	origin         string // scheme://host:port
 	pool           config.Pool
+	queue          int // for a connection
 	connect, write time.Duration
 }
 
-// pool is the connections to one origin.
+// settingsOf a channel, for any origin.
+func settingsOf(c *config.Channel) settings {
+	return settings{channel: c.Name, pool: c.Pool, queue: c.Queue, connect: c.Timeouts.Connect, write: c.Timeouts.Write}
+}
+
+// pool is a channel's connections to one origin.
 type pool struct {
 	settings
 	transport transport
 	// slots bounds the requests under way, each of which needs a connection.
 	slots chan struct{}
+	// waiting counts those who wait for a slot.
+	waiting atomic.Int64
 	// multiplexed is set once the origin has answered by HTTP/2: then a
 	// connection carries many requests, and only connections are bounded.
 	multiplexed atomic.Bool
@@ -36,7 +46,9 @@ type pool struct {
 // errFull is a pool all of whose connections are in use.
 var errFull = errors.New("all its connections are in use")
 
-// take waits at most so long for a place; 0: not at all.
+// take waits at most so long for a place; 0: not at all. Those who wait are
+// served in the order in which they came, and are no more than the queue has
+// room for.
 func (p *pool) take(ctx context.Context, wait time.Duration) (give func(), err error) {
 	if p.slots == nil || p.multiplexed.Load() {
 		return func() {}, nil
@@ -48,6 +60,10 @@ func (p *pool) take(ctx context.Context, wait time.Duration) (give func(), err e
 	default:
 	}
 	if wait <= 0 {
+		return nil, errFull
+	}
+	defer p.waiting.Add(-1)
+	if p.waiting.Add(1) > int64(p.queue) {
 		return nil, errFull
 	}
 	t := time.NewTimer(wait)
@@ -71,15 +87,14 @@ type route struct {
 }
 
 type routeKey struct {
-	url            string
-	pool           config.Pool
-	connect, write time.Duration
+	url string
+	settings
 }
 
 // maxRoutes bounds what is remembered of URLs; beyond it they are parsed anew.
 const maxRoutes = 4096
 
-// pools are kept by origin and settings, over reloads.
+// pools are kept by channel, origin and settings, over reloads.
 type pools struct {
 	roots *x509.CertPool
 	dial  dialFunc // of tests; nil: the network
@@ -97,7 +112,7 @@ func (s *pools) init(roots *x509.CertPool) {
 
 // route finds the pool for a URL that a channel is spoken to at.
 func (s *pools) route(rawURL string, c *config.Channel) (*route, error) {
-	k := routeKey{rawURL, c.Pool, c.Timeouts.Connect, c.Timeouts.Write}
+	k := routeKey{rawURL, settingsOf(c)}
 	s.mu.RLock()
 	r, ok := s.routes[k]
 	s.mu.RUnlock()
@@ -111,7 +126,8 @@ func (s *pools) route(rawURL string, c *config.Channel) (*route, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	set := settings{originOf(u), c.Pool, c.Timeouts.Connect, c.Timeouts.Write}
+	set := k.settings
+	set.origin = originOf(u)
 	p, ok := s.pools[set]
 	if !ok {
 		p = &pool{settings: set}
@@ -149,7 +165,7 @@ func (s *pools) prune(v *board.View) {
 		if c.Config.Off != "" {
 			continue
 		}
-		set := settings{pool: c.Config.Pool, connect: c.Config.Timeouts.Connect, write: c.Config.Timeouts.Write}
+		set := settingsOf(c.Config)
 		if u, err := url.Parse(c.Config.BaseURL); err == nil && u.Host != "" {
 			set.origin = originOf(u)
 		}

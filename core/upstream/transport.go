@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"sync/atomic"
 	"time"
 )
 
@@ -43,27 +44,30 @@ const (
 )
 
 // netTransport is net/http's client, tuned for one origin.
-type netTransport struct{ http http.Transport }
+type netTransport struct {
+	http   http.Transport
+	idlers idlers
+}
 
 func newNetTransport(s *settings, g guard, roots *x509.CertPool, dial dialFunc) *netTransport {
 	if dial == nil {
 		dial = (&net.Dialer{Control: g.control}).DialContext
 	}
+	t := &netTransport{idlers: idlers{keep: s.pool.MaxIdle, after: s.pool.ShrinkAfter}}
 	connect := func(ctx context.Context, network, addr string) (net.Conn, error) {
 		c, err := dial(ctx, network, addr)
 		if err != nil {
 			return nil, errConnect{err}
 		}
-		return &conn{Conn: c, write: s.write}, nil
+		return &conn{Conn: c, write: s.write, idlers: &t.idlers}, nil
 	}
-	t := &netTransport{}
 	t.http = http.Transport{
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			ctx, cancel := bounded(ctx, s.connect)
 			defer cancel()
-			return connect(ctx, network, addr)
+			return t.fresh(connect(ctx, network, addr))
 		},
-		MaxIdleConnsPerHost:    s.pool.MaxIdle,
+		MaxIdleConnsPerHost:    s.pool.MaxConnections, // the idlers close what is too much
 		MaxConnsPerHost:        s.pool.MaxConnections,
 		IdleConnTimeout:        s.pool.IdleTimeout,
 		MaxResponseHeaderBytes: maxAnswerHead,
@@ -79,7 +83,7 @@ func newNetTransport(s *settings, g guard, roots *x509.CertPool, dial dialFunc) 
 	}
 	cfg := &tls.Config{
 		ServerName: g.host, RootCAs: roots, NextProtos: protocols, MinVersion: tls.VersionTLS12,
-		ClientSessionCache: tls.NewLRUClientSessionCache(s.pool.MaxIdle),
+		ClientSessionCache: tls.NewLRUClientSessionCache(0), // one origin needs no more than its default
 	}
 	// One time-out covers name lookup, TCP and TLS, which net/http's own two do not.
 	t.http.DialTLSContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -94,9 +98,18 @@ func newNetTransport(s *settings, g guard, roots *x509.CertPool, dial dialFunc) 
 			_ = c.Close() // the handshake's error says it all
 			return nil, errConnect{err}
 		}
-		return secure, nil
+		return t.fresh(secure, nil)
 	}
 	return t
+}
+
+// fresh notes a new connection as idle: it may be one that a request wanted
+// which found another in the meantime.
+func (t *netTransport) fresh(c net.Conn, err error) (net.Conn, error) {
+	if err == nil {
+		t.idlers.rest(connOf(c), 0)
+	}
+	return c, err
 }
 
 // dialFunc makes a TCP connection. A test may bring its own.
@@ -110,10 +123,24 @@ func bounded(ctx context.Context, d time.Duration) (context.Context, context.Can
 }
 
 func (t *netTransport) send(r *http.Request, info *connInfo) (*http.Response, error) {
-	// GotConn is called by the goroutine that is here, and by no other.
-	trace := &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) {
-		info.got, info.reused, info.at = true, c.Reused, time.Now()
-	}}
+	var c *conn
+	var use uint64
+	trace := &httptrace.ClientTrace{
+		// GotConn is called by the goroutine that is here, and by no other; it is
+		// called again where net/http has to take another connection.
+		GotConn: func(got httptrace.GotConnInfo) {
+			info.got, info.reused, info.at = true, got.Reused, time.Now()
+			if c = connOf(got.Conn); c != nil {
+				use = t.idlers.use(c)
+			}
+		},
+		// Only of HTTP/1, where a connection is idle or not.
+		PutIdleConn: func(err error) {
+			if err == nil && c != nil {
+				t.idlers.rest(c, use)
+			}
+		},
+	}
 	return t.http.RoundTrip(r.WithContext(httptrace.WithClientTrace(r.Context(), trace)))
 }
 
@@ -123,12 +150,29 @@ func (t *netTransport) closeIdle() { t.http.CloseIdleConnections() }
 // slow line is not taken for a stuck one.
 type conn struct {
 	net.Conn
-	write time.Duration
+	write  time.Duration
+	idlers *idlers
+	// retired: it is being closed, and nothing may be written any more.
+	retired atomic.Bool
+
+	// These are the idlers'.
+	uses   uint64
+	idle   time.Time // since when
+	closed bool
+}
+
+// Close is called by net/http, and by the idlers.
+func (c *conn) Close() error {
+	c.idlers.drop(c)
+	return c.Conn.Close()
 }
 
 var errWrite = errors.New("the request could not be written in time")
 
 func (c *conn) Write(p []byte) (n int, err error) {
+	if c.retired.Load() {
+		return 0, net.ErrClosed
+	}
 	if c.write <= 0 {
 		return c.Conn.Write(p)
 	}
