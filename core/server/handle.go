@@ -127,7 +127,9 @@ func (s *Server) serve(st *State, e sdk.Endpoint, start time.Time, w http.Respon
 		}
 	case f.Err != nil:
 		retryAfter(h, f.RetryAfter)
-		h.Set("X-Should-Retry", "false")
+		if len(f.Attempts) > 0 { // else the router was busy, and a try by the client is the first one
+			h.Set("X-Should-Retry", "false")
+		}
 		h.Set("X-Smartrouter-Attempts", strconv.Itoa(len(f.Attempts)))
 		return out, f.Err
 	default:

@@ -227,7 +227,7 @@ func TestTell(t *testing.T) {
 		{name: "limited and broken", failures: []failure{limited, broken}, status: 502, wait: 9 * time.Second},
 		{name: "late and away", failures: []failure{late, away}, status: 504},
 		{name: "away and full", failures: []failure{full, away}, status: 502},
-		{name: "full and empty", failures: []failure{full, empty}, status: 503},
+		{name: "full and empty", failures: []failure{full, empty}, status: 429, wait: time.Second},
 		{name: "empty and missing", failures: []failure{missing, empty}, status: 429},
 		{name: "missing and locked", failures: []failure{locked, missing}, status: 404},
 		{name: "locked", failures: []failure{locked, locked}, status: 502},

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/smart-ai-router/smartrouter/core/board"
+	"github.com/smart-ai-router/smartrouter/core/wire"
 	"github.com/smart-ai-router/smartrouter/core/wire/openai"
 	"github.com/smart-ai-router/smartrouter/core/wire/rawjson"
 	"github.com/smart-ai-router/smartrouter/sdk"
@@ -23,8 +24,10 @@ type attempt struct {
 	fallback int
 	prepared *sdk.Prepared
 	wait     time.Duration // for a connection
-	// mayResend and mayRenew: the same target may be tried again at once.
-	mayResend, mayRenew bool
+	held     bool          // the board has counted it in already
+	again    bool          // the request was at this target before
+	// The same target may be tried again at once.
+	mayResend, mayRenew, mayPrefill bool
 
 	begun  time.Time
 	record *Attempt
@@ -32,7 +35,8 @@ type attempt struct {
 	cancel context.CancelCauseFunc
 	parent context.Context
 	answer *http.Response
-	id     string // of what the answer holds; empty: not known yet
+	resume *openai.Resume // of a stream that goes on with another's; nil: it is the first
+	id     string         // of what the answer holds; empty: not known yet
 }
 
 // run makes the try. The board is told of it exactly once.
@@ -40,29 +44,42 @@ func (a *attempt) run(ctx context.Context) verdict {
 	f, c := a.f, a.target.Channel.Config
 	route, err := f.d.pools.route(a.prepared.URL, c)
 	if err != nil {
+		a.release()
 		f.unprepared(a.target, err)
 		return elsewhere
 	}
 	r, err := a.request(route)
 	if err != nil {
+		a.release()
 		f.unprepared(a.target, err)
 		return elsewhere
 	}
+	a.begun = time.Now()
+	if !a.held && !a.target.Begin(a.begun) {
+		f.full = append(f.full, busy{target: a.target, fallback: a.fallback})
+		return full
+	}
+	a.held = true
 	give, err := route.pool.take(ctx, a.wait)
+	if a.wait > 0 {
+		f.d.observer.Queued(c.Name, time.Since(a.begun), err == nil)
+	}
 	switch {
 	case err == nil:
 		defer give()
 	case errors.Is(err, errFull):
+		a.release()
+		f.full = append(f.full, busy{target: a.target, fallback: a.fallback, connections: true})
 		return full
 	default:
+		a.release()
 		f.ended(ctx, 0)
 		return final
 	}
 
-	a.begun = time.Now()
-	a.target.Begin(a.begun)
+	a.begun, a.held = time.Now(), false // from here on the outcome counts it out
 	f.out.Target = a.target
-	f.out.Attempts = append(f.out.Attempts, Attempt{Target: a.target})
+	f.out.Attempts = append(f.out.Attempts, Attempt{Target: a.target, Rescue: f.rescue != nil})
 	a.record = &f.out.Attempts[len(f.out.Attempts)-1]
 	a.parent = ctx
 	a.ctx, a.cancel = context.WithCancelCause(ctx)
@@ -76,9 +93,12 @@ func (a *attempt) run(ctx context.Context) verdict {
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, ContentLength: int64(len(r.data)),
 		Body: &reader{source: body}, GetBody: body.reader,
 	}
-	if f.call.Request.Stream {
+	switch {
+	case f.rescue != nil && time.Until(f.rescue.until) < c.Timeouts.FirstToken:
+		f.watch.limit(max(1, time.Until(f.rescue.until)), errRescueTime, a.cancel)
+	case f.call.Request.Stream:
 		f.watch.limit(c.Timeouts.FirstToken, errFirstToken, a.cancel)
-	} else {
+	default:
 		f.watch.limit(c.Timeouts.Read, errRead, a.cancel)
 	}
 	var info connInfo
@@ -110,6 +130,14 @@ func (a *attempt) run(ctx context.Context) verdict {
 	return a.take()
 }
 
+// release gives back a place that no request was sent from.
+func (a *attempt) release() {
+	if a.held {
+		a.held = false
+		a.target.Leave()
+	}
+}
+
 // parcel is a request as the target is to get it.
 type parcel struct {
 	url    *url.URL
@@ -137,6 +165,9 @@ func (a *attempt) request(r *route) (parcel, error) {
 	}
 	if out.data, err = outgoing((*f.spliced)[:0], f.call, model, p); err == nil && !same(out.data, f.call.Body) {
 		*f.spliced = out.data // it may have grown
+	}
+	if err == nil && f.rescue != nil {
+		out.data, err = a.goingOn(out.data)
 	}
 	return out, err
 }
@@ -167,6 +198,10 @@ func (a *attempt) fail(why *failure, events int) verdict {
 	f := a.f
 	if a.parent.Err() != nil || errors.Is(context.Cause(a.ctx), errClientGone) {
 		return a.leave(events)
+	}
+	if errors.Is(context.Cause(a.ctx), errRescueTime) {
+		// It had less than its own time, so nothing is wrong with it.
+		why = &failure{reason: errRescueTime.Error()}
 	}
 	why.err.Message = scrub(why.err.Message, a.secrets()...)
 	a.over(why.class, why.reason)
@@ -233,8 +268,8 @@ func (a *attempt) refused() verdict {
 	return a.passOn(why, body, whole)
 }
 
-// passOn hands the upstream's refusal to the client as it came, where it is
-// JSON; in OpenAI's form where it is not, such as a proxy's page.
+// passOn hands the upstream's refusal to the client, unless another target may
+// say something else.
 func (a *attempt) passOn(why *failure, body []byte, whole bool) verdict {
 	f := a.f
 	if a.parent.Err() != nil {
@@ -242,22 +277,49 @@ func (a *attempt) passOn(why *failure, body []byte, whole bool) verdict {
 	}
 	a.over(board.None, why.reason)
 	f.d.board.Fail(a.target, board.Failure{Class: board.None, Reason: a.record.Reason})
-	e := asFault(why, a.secrets())
-	f.out.Err, f.out.Complete = e, true
-	if f.client.held() {
-		f.client.fault(e, 0)
-		return final
+	if f.rescue != nil {
+		// It does not want the beginning, or the whole request, which others
+		// have taken already.
+		if a.prefilled() {
+			return plain
+		}
+		return elsewhere
 	}
+	e := asFault(why, a.secrets())
 	if !whole || a.answer.StatusCode != e.Status || !rawjson.Valid(body) {
 		body = openai.AppendError(nil, e)
 	}
-	body = []byte(scrub(string(body), a.secrets()...))
-	f.client.commit(&head{
-		status: e.Status, contentType: "application/json", length: int64(len(body)),
-		from: a.answer.Header, target: a.target, attempts: len(f.out.Attempts),
-	})
-	f.client.write(body, false)
+	r := refusal{err: e, body: []byte(scrub(string(body), a.secrets()...)), from: a.answer.Header, target: a.target}
+	if why.overflow {
+		f.overflow = f.overflow.add(&r, len(f.failures))
+		return elsewhere
+	}
+	f.pass(&r)
 	return final
+}
+
+// refusal is what an upstream says of a request that is wrong: in its own
+// words where they are JSON, in OpenAI's form where they are not, such as a
+// proxy's page.
+type refusal struct {
+	err    *wire.Error
+	body   []byte
+	from   http.Header
+	target *board.Target
+}
+
+// pass ends the call with a refusal.
+func (f *forward) pass(r *refusal) {
+	f.out.Err, f.out.Complete = r.err, true
+	if f.client.held() {
+		f.client.fault(r.err, 0)
+		return
+	}
+	f.client.commit(&head{
+		status: r.err.Status, contentType: "application/json", length: int64(len(r.body)),
+		from: r.from, target: r.target, attempts: len(f.out.Attempts),
+	})
+	f.client.write(r.body, false)
 }
 
 // readUpTo reads at most n bytes. An end before that is no error.

@@ -46,11 +46,15 @@ type Outcome struct {
 	Status int
 	// Committed: a head was sent. Nothing else may be written.
 	Committed bool
+	// Rescued: the stream broke off, and another target went on with it.
+	Rescued bool
 	// Complete: the answer, or the upstream's refusal, was sent to its end.
 	Complete bool
 	// TTFT is from the call to the first content; 0: there was none.
 	TTFT  time.Duration
 	Total time.Duration
+	// Usage is that of the answer and, where a stream was rescued, of the
+	// streams that broke off: what these did not tell is estimated.
 	Usage wire.Usage
 	// Body is the answer where it was complete and is to be captured, of ContentType.
 	Body        []byte
@@ -77,4 +81,6 @@ type Attempt struct {
 	// first content, Total until the end.
 	Connect, TTFT, Total time.Duration
 	Reused               bool // the connection had served before
+	// Rescue: it was to go on with a stream that had broken off.
+	Rescue bool
 }

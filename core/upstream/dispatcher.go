@@ -36,6 +36,10 @@ type Observer interface {
 	Attempt(t *board.Target, class board.Class, took time.Duration)
 	// Connection was taken for an attempt.
 	Connection(channel string, reused bool)
+	// Queued: a request waited for a place at the channel, and got it or not.
+	Queued(channel string, waited time.Duration, got bool)
+	// Rescue of a stream that broke off ended so.
+	Rescue(result Rescue)
 }
 
 // Options of a dispatcher.
@@ -55,6 +59,7 @@ type Dispatcher struct {
 	board    *board.Board
 	log      hclog.Logger
 	observer Observer
+	quiet    quiet
 	pools    pools
 	preparer atomic.Pointer[Preparer]
 }
@@ -79,6 +84,7 @@ func New(o Options) *Dispatcher {
 func (d *Dispatcher) Apply(v *board.View, p Preparer) {
 	d.preparer.Store(&p)
 	d.pools.prune(v)
+	d.quiet.forget(func(channel string) bool { return v.Channel(channel) != nil })
 }
 
 // Close gives up the idle connections. Requests under way go on.
@@ -88,3 +94,5 @@ type unobserved struct{}
 
 func (unobserved) Attempt(*board.Target, board.Class, time.Duration) {}
 func (unobserved) Connection(string, bool)                           {}
+func (unobserved) Queued(string, time.Duration, bool)                {}
+func (unobserved) Rescue(Rescue)                                     {}

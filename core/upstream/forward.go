@@ -23,7 +23,9 @@ func (d *Dispatcher) Forward(ctx context.Context, w http.ResponseWriter, c *Call
 	f.watch.begun, f.watch.client = time.Now(), &f.client
 	f.out.Attempts = make([]Attempt, 0, 2)
 	f.client.hold()
-	f.run(ctx, targets)
+	f.targets = targets
+	d.board.Budget().Begin(f.watch.begun)
+	f.run(ctx)
 	f.watch.stop()
 	f.out.Total = time.Since(f.watch.begun)
 	f.out.Status = f.client.status
@@ -38,11 +40,15 @@ type forward struct {
 	call     *Call
 	preparer Preparer
 	client   client
+	targets  Targets
 	watch    watch
 	out      Outcome
 
 	tried    []try     // attempts that may be followed by a second chance
+	full     []busy    // targets to wait for where no other is left
 	failures []failure // why there is no answer yet
+	overflow *overflow // the request is too long for a model; nil: for none so far
+	rescue   *rescue   // of a stream that broke off; nil: none did
 	spliced  *[]byte   // pooled; holds the body as the present target gets it
 }
 
@@ -60,50 +66,46 @@ type verdict uint8
 const (
 	elsewhere verdict = iota // the next target
 	final                    // the outcome is there
-	full                     // nothing was sent: all connections are in use
+	full                     // nothing was sent: the target has no place now
 	resend                   // the same target at once: the connection was stale
 	renew                    // the same target at once, prepared anew
+	plain                    // the same target at once, without a prefill
+	cut                      // a stream broke off that may be rescued
 )
 
 // run tries targets until one gives the outcome. Another channel of the same
 // model comes at once, a fallback model only after the best target before it
-// had its second chance. A target whose connections are all in use is waited
-// for only when no other is left.
-func (f *forward) run(ctx context.Context, targets Targets) {
-	var waiting *board.Target
+// had its second chance. One that is full is waited for only when no other is
+// left.
+func (f *forward) run(ctx context.Context) {
 	level := 0
 	for !f.spent() {
-		t, fallback, ok := targets.Next(time.Now())
-		if !ok || fallback > level {
-			switch again, v := f.secondChance(ctx, level); v {
-			case final:
-				return
-			case full:
-				waiting = again
-			}
+		t, fallback, ok := f.next()
+		if (!ok || fallback > level) && f.secondChance(ctx, level) == final {
+			return
 		}
 		if !ok || f.spent() {
 			break
 		}
 		level = fallback
-		switch f.try(ctx, t, fallback, 0) {
-		case final:
+		if f.try(ctx, attempt{target: t, fallback: fallback}) == final {
 			return
-		case full:
-			if waiting == nil {
-				waiting = t
-			}
 		}
 	}
-	if waiting != nil && !f.spent() {
-		switch f.try(ctx, waiting, level, waiting.Channel.Config.Timeouts.Pool) {
-		case final:
-			return
-		case full:
-			f.failures = append(f.failures, failure{busy: true, reason: errFull.Error()})
-		}
+	if f.queue(ctx, 0) == final {
+		return
 	}
 	f.fail()
+}
+
+// next is the next target of the plan that the request may fit.
+func (f *forward) next() (t *board.Target, fallback int, ok bool) {
+	for {
+		t, fallback, ok = f.targets.Next(time.Now())
+		if !ok || !f.overflow.rules(t) {
+			return t, fallback, ok
+		}
+	}
 }
 
 func (f *forward) spent() bool {
@@ -116,6 +118,8 @@ const (
 	maxBackoff = 150 * time.Millisecond
 )
 
+func backoff() time.Duration { return minBackoff + rand.N(maxBackoff-minBackoff) }
+
 // remember notes a failure, and when its target may be tried again.
 func (f *forward) remember(t *board.Target, fallback int, fail *failure) {
 	f.failures = append(f.failures, *fail)
@@ -124,13 +128,13 @@ func (f *forward) remember(t *board.Target, fallback int, fail *failure) {
 	case !fail.again, wait > f.call.Rules.Patience, wait == 0 && fail.class == board.RateLimit:
 		return
 	case wait == 0:
-		wait = minBackoff + rand.N(maxBackoff-minBackoff)
+		wait = backoff()
 	}
 	f.tried = append(f.tried, try{target: t, fallback: fallback, at: time.Now().Add(wait)})
 }
 
 // secondChance tries the target of a level once more that may be tried first.
-func (f *forward) secondChance(ctx context.Context, level int) (*board.Target, verdict) {
+func (f *forward) secondChance(ctx context.Context, level int) verdict {
 	var best *try
 	for i := range f.tried {
 		if k := &f.tried[i]; k.fallback == level && !k.done && (best == nil || k.at.Before(best.at)) {
@@ -138,47 +142,62 @@ func (f *forward) secondChance(ctx context.Context, level int) (*board.Target, v
 		}
 	}
 	if best == nil || f.spent() {
-		return nil, elsewhere
+		return elsewhere
 	}
 	if end, ok := ctx.Deadline(); ok && end.Before(best.at) {
-		return nil, elsewhere
+		return elsewhere
 	}
 	for i := range f.tried {
 		if f.tried[i].fallback == level {
 			f.tried[i].done = true
 		}
 	}
-	if wait := time.Until(best.at); wait > 0 {
-		t := time.NewTimer(wait)
-		defer t.Stop()
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			f.ended(ctx, 0)
-			return nil, final
-		}
+	if !f.pause(ctx, time.Until(best.at)) {
+		return final
 	}
-	t, n := best.target, len(f.tried)
-	v := f.try(ctx, t, level, 0)
+	n := len(f.tried)
+	v := f.try(ctx, attempt{target: best.target, fallback: level, again: true})
 	if len(f.tried) > n {
 		f.tried[n].done = true // two are enough
 	}
-	return t, v
+	return v
+}
+
+// pause is false where the call ended meanwhile.
+func (f *forward) pause(ctx context.Context, wait time.Duration) bool {
+	if wait <= 0 {
+		return true
+	}
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		f.ended(ctx, 0)
+		return false
+	}
 }
 
 // try sends the call to one target, and at once a second time where the first
 // one says nothing about it: its connection had been closed while it was idle,
 // or its token had run out.
-func (f *forward) try(ctx context.Context, t *board.Target, fallback int, wait time.Duration) verdict {
-	a := attempt{f: f, target: t, fallback: fallback, wait: wait, mayResend: true, mayRenew: true}
+func (f *forward) try(ctx context.Context, a attempt) verdict {
+	a.f, a.mayResend, a.mayRenew, a.mayPrefill = f, true, true, true
+	t := a.target
+	if !f.affords(&a) {
+		return elsewhere
+	}
 	for {
 		if ctx.Err() != nil {
+			a.release()
 			f.ended(ctx, 0)
 			return final
 		}
 		var err error
 		a.prepared, err = f.preparer.Prepare(ctx, t.Channel, t.Upstream, f.call.Endpoint, f.call.Request.Stream)
 		if err != nil {
+			a.release()
 			if ctx.Err() != nil {
 				f.ended(ctx, 0)
 				return final
@@ -192,10 +211,22 @@ func (f *forward) try(ctx context.Context, t *board.Target, fallback int, wait t
 		case renew:
 			a.mayRenew = false
 			f.preparer.Forget(t.Channel)
+		case plain:
+			a.mayPrefill = false
+		case cut:
+			return f.goOn(ctx)
 		default:
 			return v
 		}
 	}
+}
+
+// affords asks the retry budget for a try that is not the request's first. One
+// that has to wait for its place is no burden.
+func (f *forward) affords(a *attempt) bool {
+	now := time.Now()
+	return len(f.out.Attempts) == 0 || a.held || !a.again && a.target.Admit(now) == board.Full ||
+		f.d.board.MayRetry(a.target, a.again, now)
 }
 
 // unprepared notes a target that the call can't be made fit for. Nothing was
@@ -212,6 +243,10 @@ func (f *forward) unprepared(t *board.Target, err error) {
 
 // fail ends a call that no target answered.
 func (f *forward) fail() {
+	if f.overflow.decides(len(f.failures)) {
+		f.pass(&f.overflow.refusal)
+		return
+	}
 	f.out.Err, f.out.RetryAfter = tell(f.failures, f.call.Request.Model)
 	if f.client.held() {
 		f.client.fault(f.out.Err, 0)

@@ -33,7 +33,9 @@ type failure struct {
 	// ours: the request itself is wrong, and no other target would say
 	// anything else.
 	ours bool
-	// busy: nothing was sent, all connections are in use.
+	// overflow: ours, but a model with a larger context may take it.
+	overflow bool
+	// busy: nothing was sent, as there was no place.
 	busy bool
 }
 
@@ -46,6 +48,7 @@ var (
 	errFirstToken = &late{"no content in time"}
 	errIdle       = &late{"silent in the middle of its answer"}
 	errRead       = &late{"not answered in time"}
+	errRescueTime = &late{"not as far as the client was, when the time for a rescue was over"}
 	// errDrain ends the reading of what nobody needs any more.
 	errDrain = &late{"did not end"}
 )
@@ -63,7 +66,7 @@ func judgeAnswer(status int, header http.Header, body []byte) *failure {
 	f := &failure{err: w.Error, retryAfter: w.RetryAfter}
 	switch {
 	case w.Hint == wire.ContentFiltered, w.Hint == wire.ContextTooLong:
-		f.ours = true
+		f.ours, f.overflow = true, w.Hint == wire.ContextTooLong
 	case w.Hint == wire.QuotaExhausted, status == http.StatusPaymentRequired:
 		f.class = board.Quota
 	case status == http.StatusTooManyRequests, w.Hint == wire.RateLimited:
@@ -205,7 +208,9 @@ func tell(failures []failure, model string) (*wire.Error, time.Duration) {
 	}
 	switch {
 	case best.busy:
-		return openai.Fault(http.StatusServiceUnavailable, "All connections to the upstream are in use."), wait
+		e := openai.Fault(http.StatusTooManyRequests, "Every upstream that has the model is busy, and too many requests wait.")
+		e.Code = "router_busy"
+		return e, max(wait, shortestRetry)
 	case best.class == board.RateLimit:
 		return openai.Fault(http.StatusTooManyRequests, "Every upstream that has the model limits its rate now."+said), wait
 	case best.class == board.Upstream:

@@ -35,6 +35,7 @@ const model = "gpt-4o-mini"
 
 var rules = config.Call{
 	MaxAttempts: 6, Patience: 5 * time.Second, HoldHeaders: 15 * time.Second, WholeAnswer: 1 << 20, ErrorBody: 1 << 10,
+	Rescue: config.RescueOff, RescueTimeout: patience,
 }
 
 // lab is a dispatcher over some channels, each with one target, and a server
@@ -69,7 +70,7 @@ func newLab(t testing.TB, specs ...spec) *lab {
 	for i, s := range specs {
 		c := &config.Channel{
 			Name: "channel-" + string(rune('a'+i)), Provider: &config.Provider{Name: "test"}, BaseURL: s.url,
-			Secret: secret, Models: []string{model}, Weight: 1,
+			Secret: secret, Models: []string{model}, Weight: 1, Queue: config.Defaults.Channel.Queue,
 			Timeouts: config.Defaults.Timeouts, Pool: config.Defaults.Pool,
 		}
 		if s.change != nil {

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"github.com/smart-ai-router/smartrouter/core/board"
 	"github.com/smart-ai-router/smartrouter/core/wire"
 	"github.com/smart-ai-router/smartrouter/core/wire/openai"
+	"github.com/smart-ai-router/smartrouter/core/wire/rawjson"
 	"github.com/smart-ai-router/smartrouter/core/wire/sse"
 )
 
@@ -30,17 +32,25 @@ type stream struct {
 	split     sse.Splitter
 	progress  wire.Progress
 	out       []byte // whole events that the client has not got
-	committed bool
-	ending    bool // the last event was seen
+	committed bool   // what comes now is the client's
+	ending    bool   // the last event was seen
+	pieces    int64  // of content
 	kept      []byte
 	keep      bool
+	// transcript is of what the client has got; nil: the stream is not rescued.
+	transcript *openai.Transcript
 }
 
 // stream hands events on until they end.
 func (a *attempt) stream() verdict {
 	piece, out := takeBuffer(), takeBuffer()
 	defer giveBuffer(piece)
-	s := stream{attempt: a, out: *out, keep: a.f.call.Capture > 0}
+	s := stream{attempt: a, out: *out, keep: a.f.call.Capture > 0 && a.resume == nil}
+	if a.resume != nil {
+		s.transcript = a.f.rescue.transcript
+	} else {
+		s.transcript = a.f.watched()
+	}
 	v := s.run((*piece)[:cap(*piece)])
 	*out = s.out
 	giveBuffer(out)
@@ -85,50 +95,122 @@ func (s *stream) events() (v verdict, over bool) {
 
 // event takes one event in.
 func (s *stream) event(e *sse.Event) (v verdict, over bool) {
+	if s.ending {
+		return elsewhere, false // nothing follows the terminator, least of all a second one
+	}
 	if e.Data == nil {
 		// A comment is no sign of life of the model.
+		if s.resume != nil && !s.committed {
+			return elsewhere, false
+		}
 		s.out = append(s.out, e.Raw...)
 		return s.held()
 	}
 	class := openai.Classify(s.f.call.Endpoint, e)
-	if class.Is(wire.Failed) && !s.committed {
-		body := append([]byte(nil), e.Data...)
-		why := judgeError(s.answer.Header, body, errorOf(body))
-		if why.ours {
-			return s.passOn(why, body, true), true
+	switch {
+	case len(bytes.TrimSpace(e.Data)) == 0:
+		return elsewhere, false // clients would read it as JSON
+	case !class.Is(wire.Done) && !rawjson.Valid(e.Data):
+		return s.broken(unexpected("an event is no JSON")), true
+	case class.Is(wire.Failed):
+		if v, over = s.failure(e); over {
+			return v, true
 		}
-		return s.fail(why, 0), true
 	}
 	s.progress.Add(class)
+	if class.Content() {
+		s.pieces++
+	}
 	if s.id == "" && s.f.call.Keeper != nil && !s.committed {
 		s.id = openai.ReadID(e.Data)
 	}
 	if class.Is(wire.HasUsage) {
 		s.f.out.Usage = openai.ReadUsage(e)
 	}
-	s.out = append(s.out, e.Raw...)
-	if !s.committed && (class.Content() || class.Is(wire.Finished)) {
-		s.committed = true
-		s.first()
-		s.commit(-1, asEvents)
-		s.f.watch.limit(s.target.Channel.Config.Timeouts.Idle, errIdle, s.cancel)
-		s.f.watch.wake()
+	if s.resume != nil {
+		if v, over = s.goOn(e, class); over || !s.committed {
+			return v, over
+		}
+	} else {
+		s.out = append(s.out, e.Raw...)
+		if s.transcript != nil {
+			s.transcript.Add(e)
+		}
+		if !s.committed && (class.Content() || class.Is(wire.Finished)) {
+			s.committed = true
+			s.first()
+			s.commit(-1, asEvents)
+			s.f.watch.limit(s.target.Channel.Config.Timeouts.Idle, errIdle, s.cancel)
+			s.f.watch.wake()
+		}
+		if !s.committed {
+			return s.held()
+		}
 	}
-	if !s.committed {
-		return s.held()
-	}
-	switch {
-	case s.ending:
-	case class.Is(wire.Done | wire.Failed):
+	if class.Is(wire.Done | wire.Failed) {
 		s.ending = true
 		s.f.watch.limit(drainWait, errDrain, s.cancel)
-	default:
+	} else {
 		s.f.watch.touch()
 	}
 	if len(s.out) >= writeAt && !s.send() {
 		return s.leave(s.progress.Events), true
 	}
 	return elsewhere, false
+}
+
+// failure deals with an error in the place of an event. It is over unless the
+// client gets it as it is.
+func (s *stream) failure(e *sse.Event) (v verdict, over bool) {
+	body := append([]byte(nil), e.Data...)
+	why := judgeError(s.answer.Header, body, errorOf(body))
+	switch {
+	case !s.committed && why.ours:
+		return s.passOn(why, body, true), true
+	case !s.committed || s.transcript != nil && !why.ours:
+		return s.broken(why), true
+	}
+	return elsewhere, false
+}
+
+// goOn takes in an event of a stream that goes on with another's. Until it has
+// repeated what the client knows, the client gets nothing of it.
+func (s *stream) goOn(e *sse.Event, class wire.Class) (v verdict, over bool) {
+	if s.record.TTFT == 0 && class.Content() {
+		s.record.TTFT = time.Since(s.begun)
+	}
+	var err error
+	if s.out, err = s.resume.Event(s.out, e); err != nil {
+		return s.differs(err), true
+	}
+	if !s.committed && s.resume.CaughtUp() && (class.Content() || class.Is(wire.Finished)) {
+		s.committed = true
+		s.f.out.Rescued = true
+		s.f.d.observer.Rescue(Rescued)
+		s.f.watch.limit(s.target.Channel.Config.Timeouts.Idle, errIdle, s.cancel)
+	}
+	return elsewhere, false
+}
+
+// differs ends a stream that is no repetition of the one that broke off. That
+// is no failure of its target, unless it goes wrong later.
+func (s *stream) differs(err error) verdict {
+	if s.committed {
+		return s.broken(unexpected("%v", err))
+	}
+	s.over(board.None, err.Error())
+	s.f.d.board.Fail(s.target, board.Failure{Class: board.None, Reason: s.record.Reason})
+	s.f.rescue.differ = true
+	s.spend()
+	return elsewhere
+}
+
+// spend counts a stream whose content is not the answer.
+func (s *stream) spend() {
+	if r := s.f.rescue; r != nil && s.pieces > 0 {
+		r.spent.streams++
+		r.spent.pieces += s.pieces
+	}
 }
 
 // held ends a stream that has no content but a lot of everything else.
@@ -195,27 +277,36 @@ func (s *stream) end(err error) verdict {
 	if s.keep && (err == nil || s.progress.Seen.Is(wire.Done)) {
 		s.capture(s.kept)
 	}
+	if r := s.f.rescue; r != nil {
+		s.f.out.Usage = r.spent.onto(s.f.out.Usage)
+	}
 	return s.succeed(s.record.TTFT)
 }
 
 // broken ends a stream that was cut off. What the client has can't be taken
-// back: it is told, in a way that no one can take for the end of an answer.
+// back: another target goes on with it, or the client is told, in a way that no
+// one can take for the end of an answer.
 func (s *stream) broken(why *failure) verdict {
 	if !s.committed {
-		return s.fail(why, 0)
+		v := s.fail(why, 0)
+		s.spend()
+		return v
 	}
-	s.send()
-	if s.parent.Err() != nil {
+	if !s.send() || s.parent.Err() != nil {
 		return s.leave(s.progress.Events)
 	}
-	v := s.ended(why)
-	if s.f.out.Err == nil {
-		s.f.out.Err = brokeOff
-		if why.class == board.Timeout {
-			s.f.out.Err = openai.Fault(http.StatusGatewayTimeout, "The upstream fell silent in the middle of its answer.")
-		}
-		s.f.client.fault(s.f.out.Err, s.progress.Events)
+	if v := s.fail(why, s.progress.Events); v == final {
+		return v // the client left at the same moment
 	}
+	told := brokeOff
+	switch {
+	case why.class == board.Timeout:
+		told = openai.Fault(http.StatusGatewayTimeout, "The upstream fell silent in the middle of its answer.")
+	case why.err.Message != "":
+		told = openai.Fault(http.StatusBadGateway, "The upstream failed in the middle of its answer. It says: "+shorten(why.err.Message, 300))
+	}
+	v := s.brokeOff(why, told)
+	s.spend()
 	return v
 }
 

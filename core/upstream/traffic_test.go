@@ -168,9 +168,28 @@ func TestReuseAfterAnError(t *testing.T) {
 	}
 }
 
+// conns counts what an observer is told.
 type conns struct {
 	mu                      sync.Mutex
 	fresh, reused, attempts int
+	queued, unserved        int
+	rescues                 []Rescue
+}
+
+func (c *conns) Queued(_ string, _ time.Duration, got bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if got {
+		c.queued++
+	} else {
+		c.unserved++
+	}
+}
+
+func (c *conns) Rescue(r Rescue) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rescues = append(c.rescues, r)
 }
 
 func (c *conns) Attempt(*board.Target, board.Class, time.Duration) {
@@ -305,7 +324,7 @@ func TestFullPool(t *testing.T) {
 		l := newLab(t, spec{url: busy.URL(), change: hurried})
 		defer hang(t, l, busy)()
 		out := l.dispatcher.Forward(t.Context(), newRecorder(), l.call(sdk.Chat, http.Header{}, []byte(question)), l.plan())
-		if out.Committed || out.Err == nil || out.Err.Status != 503 || len(out.Attempts) != 0 || l.targets[0].ErrorRate() != 0 {
+		if out.Committed || out.Err == nil || out.Err.Status != 429 || out.RetryAfter < time.Second || len(out.Attempts) != 0 || l.targets[0].ErrorRate() != 0 {
 			t.Errorf("outcome %+v", out)
 		}
 	})
