@@ -1,16 +1,19 @@
 // Package server is what clients and operators talk to.
 //
-//	server.go   Server: routes, listeners, drain
-//	state.go    State: what one configuration runs on; swapped whole
-//	guard.go    who may ask: hosts, origins, API keys
-//	keys.go     API keys as digests
-//	handle.go   a request from its first byte to its last
-//	body.go     reading a request's body once
-//	models.go   /v1/models
-//	fail.go     errors in OpenAI's shape
-//	admin.go    the operator's listener
-//	channels.go how the channels do, bans.go: bans by hand
-//	metrics.go  what is counted, ban_metrics.go: of bans, which are logged too
+//	server.go     Server: routes, listeners, drain
+//	state.go      State: what one configuration runs on; swapped whole
+//	guard.go      who may ask: hosts, origins, API keys
+//	keys.go       API keys as digests
+//	handle.go     a request from its first byte to its last
+//	responses.go  responses by their id, pins.go: which channel made which
+//	body.go       reading a request's body once
+//	load.go       what the router has on its hands, and when that is enough
+//	door.go       how many clients are let in
+//	models.go     /v1/models
+//	fail.go       errors in OpenAI's shape
+//	admin.go      the operator's listener
+//	channels.go   how the channels do, bans.go: bans by hand
+//	metrics.go    what is counted, ban_metrics.go: of bans, which are logged too
 //
 // It is the only importer of mux.
 package server

@@ -116,7 +116,7 @@ func (x *pass) try(parent context.Context, p *sdk.Prepared, mayResend, mayRenew 
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
 	var info connInfo
-	x.answer, err = to.pool.transport.send(req.WithContext(ctx), &info)
+	answer, err := to.pool.transport.send(req.WithContext(ctx), &info)
 	if info.got {
 		x.d.observer.Connection(c.Name, info.reused)
 	}
@@ -126,20 +126,21 @@ func (x *pass) try(parent context.Context, p *sdk.Prepared, mayResend, mayRenew 
 		}
 		return x.fail(parent, judgeNetwork(ctx, err, info.got))
 	}
-	defer x.answer.Body.Close()
-	if x.answer.ProtoMajor == 2 {
+	defer answer.Body.Close()
+	x.answer = answer
+	if answer.ProtoMajor == 2 {
 		to.pool.multiplexed.Store(true)
 	}
-	switch status := x.answer.StatusCode; {
+	switch status := answer.StatusCode; {
 	case status == http.StatusUnauthorized && p.Auth.Kind == sdk.AuthMinted && mayRenew:
 		return renew
 	case status < 200 || status > 299:
 		return x.refused(parent, cancel)
 	}
-	if e := x.answer.Header.Get("Content-Encoding"); e != "" && e != "identity" {
+	if e := answer.Header.Get("Content-Encoding"); e != "" && e != "identity" {
 		return x.fail(parent, unexpected("the answer is encoded with %s, which was not asked for", shorten(e, 20)))
 	}
-	if kind, _, _ := mime.ParseMediaType(x.answer.Header.Get("Content-Type")); kind == "text/event-stream" {
+	if kind, _, _ := mime.ParseMediaType(answer.Header.Get("Content-Type")); kind == "text/event-stream" {
 		return x.stream(cancel)
 	}
 	return x.whole(parent)
