@@ -4,7 +4,7 @@ GOVULNCHECK   = go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 CONFIG       ?= router.hcl
 DATA         ?= data
 
-.PHONY: build run test check lint vuln generate verify-generated bench fuzz clean
+.PHONY: build run test check lint vuln generate verify-generated bench bench-seed fuzz clean
 
 build: ## one binary, first-party plugins included
 	CGO_ENABLED=0 go build -trimpath -o bin/smartrouter .
@@ -36,6 +36,9 @@ vuln:
 
 bench: build ## us against httputil.ReverseProxy in one run
 	go run ./core/bench -smartrouter bin/smartrouter
+
+bench-seed: build ## each mechanism against the naive way to do the same: the table of docs/seed.md
+	go run ./core/bench/seed -smartrouter bin/smartrouter
 
 fuzz: ## every fuzz test for FUZZTIME each
 	@for p in $$(go list ./...); do for f in $$(go test -list '^Fuzz' $$p | grep ^Fuzz); do \
