@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -31,7 +32,7 @@ func newStatus() *cobra.Command {
 				return enc.Encode(st)
 			}
 			t := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-			channels(t, st)
+			channelTable(t, st.Channels, time.Now())
 			fmt.Fprintln(t)
 			pluginTable(t, st)
 			fmt.Fprintln(t, "\nPIPELINE\tSTEP\tFRESH\tSTALE\tASKED\tFAILED")
