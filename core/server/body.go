@@ -9,7 +9,8 @@ import (
 )
 
 // readBody reads a request's body once, whole. A body over the limit is 413,
-// one that ends early or comes too slowly 400 or 408.
+// one that ends early or comes too slowly 400 or 408, one that there is no
+// memory for 429.
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, *wire.Error) {
 	if r.ContentLength > limit {
 		return nil, tooLarge(limit)
@@ -33,6 +34,8 @@ func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, *wir
 		var over *http.MaxBytesError
 		var late interface{ Timeout() bool }
 		switch {
+		case errors.Is(err, errNoRoom):
+			return nil, overloaded(w.Header())
 		case errors.As(err, &over):
 			return nil, tooLarge(limit)
 		case errors.As(err, &late) && late.Timeout():

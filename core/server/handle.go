@@ -52,8 +52,13 @@ func (s *Server) serve(st *State, e sdk.Endpoint, start time.Time, w http.Respon
 	if werr != nil {
 		return out, werr
 	}
+	if !s.load.begin(start, st.Config.Server.MaxInFlight, r.ContentLength) {
+		return out, overloaded(w.Header())
+	}
+	defer s.load.end()
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(start.Add(st.Config.Server.BodyTimeout)) // net/http's own connections have one
+	r.Body = s.load.body(r.Body)
 	body, werr := readBody(w, r, st.Config.Server.MaxBody)
 	if werr != nil {
 		return out, werr

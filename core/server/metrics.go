@@ -31,6 +31,7 @@ type Metrics struct {
 	rescues   *prometheus.CounterVec
 	unstored  prometheus.Counter
 	cancelled prometheus.Counter
+	shed      *prometheus.CounterVec
 	bans      *prometheus.CounterVec
 	lookups   *prometheus.CounterVec
 }
@@ -103,13 +104,16 @@ func NewMetrics(state func() *State) *Metrics {
 		cancelled: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "smartrouter_requests_cancelled_total", Help: "Requests whose client left before the answer's end.",
 		}),
+		shed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "smartrouter_requests_shed_total", Help: "Requests refused at once as the router has enough to do, by what there is too much of.",
+		}, []string{"reason"}),
 		lookups: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "smartrouter_response_lookups_total", Help: "Response ids that requests named, by where their channel was found: memory, store, unknown or error.",
 		}, []string{"found"}),
 	}
 	m.bans = newBansTotal()
 	m.registry.MustRegister(m.bans, &banSnapshot{state: state}, m.requests, m.duration, m.ttft, m.attempts, m.attempt, m.inFlight, m.calls, m.callTime,
-		m.starts, m.exits, m.conns, m.queued, m.rescues, m.unstored, m.cancelled, m.lookups, &snapshot{state: state})
+		m.starts, m.exits, m.conns, m.queued, m.rescues, m.unstored, m.cancelled, m.shed, m.lookups, &snapshot{state: state})
 	return m
 }
 
@@ -135,6 +139,9 @@ func (m *Metrics) StoreFailed() { m.unstored.Inc() }
 
 // found counts a response id that was looked for.
 func (m *Metrics) found(where string) { m.lookups.WithLabelValues(where).Inc() }
+
+// Shed counts a request that was refused because there was enough to do.
+func (m *Metrics) Shed(why string) { m.shed.WithLabelValues(why).Inc() }
 
 // Attempt counts one try at a target.
 func (m *Metrics) Attempt(t *board.Target, class board.Class, took time.Duration) {

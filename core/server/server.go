@@ -23,6 +23,7 @@ type Server struct {
 	metrics *Metrics
 	state   atomic.Pointer[State]
 	ids     ids
+	load    *load
 
 	public, admin *http.Server
 	draining      atomic.Bool
@@ -41,7 +42,7 @@ type Options struct {
 
 // New is a server that does not listen yet.
 func New(o Options) *Server {
-	s := &Server{log: o.Log, metrics: o.Metrics}
+	s := &Server{log: o.Log, metrics: o.Metrics, load: newLoad(o.Metrics.Shed)}
 	s.ids.init()
 	s.state.Store(o.State)
 	cfg := o.State.Config.Server
@@ -180,7 +181,9 @@ func wrongMethod(w http.ResponseWriter, r *http.Request) {
 }
 
 // ServePublic answers clients until Drain.
-func (s *Server) ServePublic(l net.Listener) error { return served(s.public.Serve(l)) }
+func (s *Server) ServePublic(l net.Listener) error {
+	return served(s.public.Serve(&door{Listener: l, most: mostClients(), shed: s.metrics.Shed}))
+}
 
 // ServeAdmin answers operators until Drain.
 func (s *Server) ServeAdmin(l net.Listener) error { return served(s.admin.Serve(l)) }
