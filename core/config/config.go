@@ -9,6 +9,7 @@
 //	plugins.go      plugin blocks, providers.go: provider blocks, and ours
 //	channels.go     channel blocks and their keys
 //	bans.go         bans and retry_budget blocks
+//	batch.go        the batch block
 //	pipelines.go    pipelines, steps and routes
 //	server.go       server, admin, log, store and key blocks
 //	decode.go       a plugin's config block by the plugin's own schema
@@ -51,6 +52,7 @@ type Config struct {
 	Bans   Bans
 	// RetryBudget of the whole router.
 	RetryBudget RetryBudget
+	Batch       Batch
 	// Hash changes with anything that matters, secrets included, which it
 	// does not reveal. It compares within one process only: its key is made
 	// at start.
@@ -301,6 +303,35 @@ type RetryBudget struct {
 	// AtLeast so many may be taken in a window, however few the requests.
 	AtLeast int
 	Window  time.Duration
+}
+
+// Batch says how files of requests are worked off, beside the live ones.
+type Batch struct {
+	// Concurrency is how many lines are worked on at the same time, PerChannel
+	// how many of them at one channel.
+	Concurrency, PerChannel int
+	// Share, from 0 to 1, of server.max_in_flight and of a channel's
+	// max_in_flight: a line is begun only while less than that is in use. The
+	// rest is for live requests.
+	Share float64
+	// MaxFile is the longest file, in bytes, MaxLines how many requests it may
+	// hold.
+	MaxFile  int64
+	MaxLines int
+	// MaxStored is how many bytes of files all callers may keep together.
+	MaxStored int64
+	// Expiry is when a batch ends at the latest, with what it has.
+	Expiry time.Duration
+	// Grace is how long lines under way may go on once their batch was
+	// cancelled or has expired.
+	Grace time.Duration
+	// Keep is how long files, and batches that have ended, are kept.
+	Keep time.Duration
+	// Retries of a line that fails. One that finds its channels busy, or is
+	// told to come again, does so until its batch expires, and is not counted.
+	Retries int
+	// Backoff before the first retry. It doubles up to MaxBackoff.
+	Backoff, MaxBackoff time.Duration
 }
 
 // Pipeline is the steps of a route, in file order.

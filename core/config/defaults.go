@@ -6,6 +6,7 @@ import "time"
 const (
 	kib int64 = 1 << 10
 	mib int64 = 1 << 20
+	gib int64 = 1 << 30
 )
 
 // Defaults are what a file need not say. What a step does by default stands in
@@ -20,6 +21,7 @@ var Defaults = struct {
 	Pool     Pool
 	Bans     Bans
 	Budget   RetryBudget
+	Batch    Batch
 	Route    Route
 	// ResponseTTL is as long as OpenAI keeps a response.
 	ResponseTTL time.Duration
@@ -74,7 +76,23 @@ var Defaults = struct {
 		MaxBackoff: 20 * time.Second,
 		Jitter:     0.5,
 	},
-	Budget:      RetryBudget{Share: 0.2, AtLeast: 3, Window: 10 * time.Second}, // Envoy's and Finagle's
+	Budget: RetryBudget{Share: 0.2, AtLeast: 3, Window: 10 * time.Second}, // Envoy's and Finagle's
+	// The limits and terms are OpenAI's:
+	// https://developers.openai.com/api/docs/guides/batch
+	Batch: Batch{
+		Concurrency: 32,
+		PerChannel:  8,
+		Share:       0.5,
+		MaxFile:     200 * mib,
+		MaxLines:    50_000,
+		MaxStored:   10 * gib,
+		Expiry:      24 * time.Hour,
+		Grace:       10 * time.Minute,
+		Keep:        30 * 24 * time.Hour,
+		Retries:     5,
+		Backoff:     time.Second,
+		MaxBackoff:  time.Minute,
+	},
 	Route:       Route{Name: "default", Paths: []string{"/v1/*"}, Models: []string{"*"}},
 	ResponseTTL: 30 * 24 * time.Hour,
 }

@@ -31,6 +31,21 @@ store {
   response_ttl = "12h"
 }
 
+batch {
+  concurrency = 64
+  per_channel = 3
+  share       = 0.25
+  max_file    = "1MiB"
+  max_lines   = 100
+  max_stored  = "2MiB"
+  expiry      = "1h"
+  grace       = "0s"
+  keep        = "48h"
+  retries     = 0
+  backoff     = "2s"
+  max_backoff = "3s"
+}
+
 timeouts {
   connect = "1s"
   read    = "1m"

@@ -1,0 +1,4 @@
+channel "demo" { provider = provider.demo }
+batch {
+  backoff = "2m"
+}

@@ -1,0 +1,4 @@
+channel "demo" { provider = provider.demo }
+batch {
+  max_stored = "1MiB"
+}

@@ -1,0 +1,2 @@
+channel "demo" { provider = provider.demo }
+batch { share = 0 }
