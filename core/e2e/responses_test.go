@@ -17,11 +17,12 @@ import (
 // made is a response that the router answered with.
 type made struct{ id, channel string }
 
-// twoMakers are channels a and b with the same model at two walls.
+// twoMakers are channels a and b at two walls, both with the model m. Each has
+// another one of its own, so that a test can say who makes a response.
 func twoMakers(t *testing.T, more ...string) (a, b *wall.Wall, hcl string) {
 	t.Helper()
-	a = wall.Start(t, wall.Key(upstreamKey), wall.Models("m"))
-	b = wall.Start(t, wall.Key(upstreamKey), wall.Models("m"))
+	a = wall.Start(t, wall.Key(upstreamKey), wall.Models("m", "only-a"))
+	b = wall.Start(t, wall.Key(upstreamKey), wall.Models("m", "only-b"))
 	return a, b, listen + channel("a", a.URL(), upstreamKey) + channel("b", b.URL(), upstreamKey) + strings.Join(more, "\n")
 }
 
@@ -105,18 +106,17 @@ func (r *router) written() {
 	wait(r.t, "the response ids are in the store", func() bool { return r.metric("smartrouter_response_ids_unwritten") == 0 })
 }
 
-// madeByBoth makes responses, every second one streamed, until each channel has made some.
+// madeByBoth has each channel make responses, every second one streamed.
 func madeByBoth(r *router) []made {
 	r.t.Helper()
 	var all []made
-	count := map[string]int{}
-	for i := 0; count["a"] < 3 || count["b"] < 3; i++ {
-		if i == 200 {
-			r.t.Fatalf("the channels made %v", count)
+	for i := range 12 {
+		name := []string{"a", "b"}[i/2%2]
+		m := r.respond(map[string]any{"model": "only-" + name, "stream": i%2 == 0})
+		if m.channel != name {
+			r.t.Fatalf("only-%s was answered by %s", name, m.channel)
 		}
-		m := r.respond(map[string]any{"stream": i%2 == 0})
 		all = append(all, m)
-		count[m.channel]++
 	}
 	return all
 }
@@ -163,10 +163,7 @@ func TestAnOrderlyStopKeepsEveryResponseID(t *testing.T) {
 	t.Parallel()
 	_, _, hcl := twoMakers(t)
 	r := startRouter(t, hcl)
-	var all []made
-	for range 20 {
-		all = append(all, r.respond(nil))
-	}
+	all := madeByBoth(r)
 	r.stop(syscall.SIGTERM)
 	again := startRouterAt(t, r.config, r.data)
 	for _, m := range all {
@@ -358,11 +355,8 @@ func TestNoFailoverAwayFromTheMaker(t *testing.T) {
 
 func TestFollowUpWithAModelThatTheMakerLacks(t *testing.T) {
 	t.Parallel()
-	a := wall.Start(t, wall.Key(upstreamKey), wall.Models("m", "only-a"))
-	b := wall.Start(t, wall.Key(upstreamKey), wall.Models("m", "only-b"))
-	r := startRouter(t, listen+channel("a", a.URL(), upstreamKey)+channel("b", b.URL(), upstreamKey)+`
-model "either" { any = ["only-a", "only-b"] }
-`)
+	_, _, hcl := twoMakers(t, `model "either" { any = ["only-a", "only-b"] }`)
+	r := startRouter(t, hcl)
 	m := r.respond(map[string]any{"model": "only-a"})
 	resp, body, err := r.post(t.Context(), "/responses", responseBody(map[string]any{"model": "only-b", "previous_response_id": m.id}))
 	if err != nil {
