@@ -33,13 +33,22 @@ func (s *idlers) use(c *conn) uint64 {
 
 // rest notes that the connection is idle after that use. net/http says so when
 // the next request may have it already, which is then another use.
-func (s *idlers) rest(c *conn, use uint64) {
+func (s *idlers) rest(c *conn, use uint64) { s.note(c, use, time.Now()) }
+
+// unclaimed is how long a new connection is not counted as idle: the request
+// that it was made for is about to take it, unless that found another.
+const unclaimed = time.Second
+
+// fresh notes a new connection.
+func (s *idlers) fresh(c *conn) { s.note(c, 0, time.Now().Add(unclaimed)) }
+
+func (s *idlers) note(c *conn, use uint64, since time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c.uses != use || c.closed {
 		return
 	}
-	c.idle = time.Now()
+	c.idle = since
 	s.conns = append(s.conns, c)
 	s.arm(s.after)
 }
@@ -83,18 +92,23 @@ func (s *idlers) surplus() []*conn {
 	s.armed = false
 	now := time.Now()
 	var out []*conn
-	for len(s.conns) > s.keep {
-		c := s.conns[0]
-		if wait := s.after - now.Sub(c.idle); wait > 0 {
-			s.arm(wait)
-			break
+	wait := s.after + unclaimed
+	most := len(s.conns) - s.keep
+	s.conns = slices.DeleteFunc(s.conns, func(c *conn) bool {
+		if len(out) >= most {
+			return false
+		}
+		if left := s.after - now.Sub(c.idle); left > 0 {
+			wait = min(wait, left)
+			return false
 		}
 		// A request may just be taking it: its write fails before the first
 		// byte, so that net/http sends it by another connection.
 		c.retired.Store(true)
-		s.conns = slices.Delete(s.conns, 0, 1)
 		out = append(out, c)
-	}
+		return true
+	})
+	s.arm(wait)
 	return out
 }
 

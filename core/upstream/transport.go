@@ -103,11 +103,10 @@ func newNetTransport(s *settings, g guard, roots *x509.CertPool, dial dialFunc) 
 	return t
 }
 
-// fresh notes a new connection as idle: it may be one that a request wanted
-// which found another in the meantime.
+// fresh notes a new connection.
 func (t *netTransport) fresh(c net.Conn, err error) (net.Conn, error) {
 	if err == nil {
-		t.idlers.rest(connOf(c), 0)
+		t.idlers.fresh(connOf(c))
 	}
 	return c, err
 }
