@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strconv"
@@ -64,27 +65,43 @@ func (s *Server) serve(st *State, e sdk.Endpoint, start time.Time, w http.Respon
 		return out, werr
 	}
 	_ = control.SetReadDeadline(time.Time{})
+	return s.reply(r.Context(), st, w, &asked{
+		endpoint: e, path: r.URL.Path, start: start, caller: caller, header: r.Header, body: body,
+	})
+}
 
-	contentType := r.Header.Get("Content-Type")
-	req, werr := read(e, contentType, body)
+// asked is a request whose caller is known and whose body was read.
+type asked struct {
+	endpoint sdk.Endpoint
+	path     string
+	start    time.Time
+	caller   string
+	header   http.Header
+	body     []byte
+}
+
+// reply takes a request through its pipeline and, where that says so, to an
+// upstream.
+func (s *Server) reply(ctx context.Context, st *State, w http.ResponseWriter, a *asked) (out outcome, werr *wire.Error) {
+	contentType := a.header.Get("Content-Type")
+	req, werr := read(a.endpoint, contentType, a.body)
 	if werr != nil {
 		return out, werr
 	}
-	p := st.route(r.URL.Path, req.Model)
+	p := st.route(a.path, req.Model)
 	if p == nil {
 		return out, &wire.Error{
 			Status: http.StatusNotFound, Type: "invalid_request_error", Code: "model_not_found", Param: "model",
-			Message: "No route of this router takes the model " + strconv.Quote(req.Model) + " at " + r.URL.Path + ".",
+			Message: "No route of this router takes the model " + strconv.Quote(req.Model) + " at " + a.path + ".",
 		}
 	}
 	q := &pipeline.Request{
-		Facts: facts(&req, caller, len(body), r.Header, &st.Config.Server), Fallbacks: req.Fallbacks,
-		Header: r.Header, Body: body, Start: start,
+		Facts: facts(&req, a.caller, len(a.body), a.header, &st.Config.Server), Fallbacks: req.Fallbacks,
+		Header: a.header, Body: a.body, Start: a.start,
 	}
-	ctx := r.Context()
 	if req.Previous != "" {
 		var where string
-		q.Channel, where, werr = st.follow(ctx, caller, req.Previous)
+		q.Channel, where, werr = st.follow(ctx, a.caller, req.Previous)
 		s.metrics.found(where)
 		if werr != nil {
 			return out, werr
@@ -113,11 +130,11 @@ func (s *Server) serve(st *State, e sdk.Endpoint, start time.Time, w http.Respon
 	}
 
 	call := &upstream.Call{
-		Endpoint: e, Header: r.Header, ContentType: contentType, Body: body, Request: &req, Rules: p.Call,
+		Endpoint: a.endpoint, Header: a.header, ContentType: contentType, Body: a.body, Request: &req, Rules: p.Call,
 		KeepAlive: st.Config.Server.KeepAlive, WriteTimeout: st.Config.Server.WriteTimeout,
 	}
-	if e == sdk.Responses && !req.Unstored {
-		call.Keeper = &keeper{pins: st.Pins, caller: caller, ttl: st.Config.ResponseTTL}
+	if a.endpoint == sdk.Responses && !req.Unstored {
+		call.Keeper = &keeper{pins: st.Pins, caller: a.caller, ttl: st.Config.ResponseTTL}
 	}
 	if v.Keep != nil {
 		call.Capture = v.Keep.MaxBytes
