@@ -29,15 +29,17 @@ func newServe() *cobra.Command {
 				return fmt.Errorf("closing the process to others: %w", err)
 			}
 			ctx := cmd.Context()
+			out := newSink(cmd.ErrOrStderr())
+			defer out.close()
 			r, err := router.Open(ctx, router.Options{
-				Config: cfg, DataDir: p.data, Self: self, Log: newLog(cfg.Log, cmd.ErrOrStderr()),
+				Config: cfg, DataDir: p.data, Self: self, Log: newLog(cfg.Log, out), Unlogged: out.dropped.Load,
 			})
 			if err != nil {
 				return err
 			}
 			defer r.Close(ctx)
 			return r.Serve(ctx, func(public, admin net.Addr) {
-				summary(cmd.ErrOrStderr(), r.State().Status(), public, admin, p, cfg.Warnings)
+				summary(out, r.State().Status(), public, admin, p, cfg.Warnings)
 			})
 		},
 	}

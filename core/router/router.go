@@ -40,6 +40,8 @@ type Options struct {
 	// Self is the command that serves first-party plugins, without their name.
 	Self []string
 	Log  hclog.Logger
+	// Unlogged is how many lines of the log were dropped; nil: none are.
+	Unlogged func() uint64
 }
 
 // Router is a running configuration.
@@ -74,6 +76,9 @@ func Open(ctx context.Context, o Options) (_ *Router, err error) {
 		return nil, err
 	}
 	r.metrics = server.NewMetrics(func() *server.State { return r.state })
+	if o.Unlogged != nil {
+		r.metrics.Unlogged(o.Unlogged)
+	}
 	keys, err := server.NewKeys(r.data.pepper, o.Config.Keys)
 	if err != nil {
 		return nil, err

@@ -140,6 +140,13 @@ func (m *Metrics) StoreFailed() { m.unstored.Inc() }
 // found counts a response id that was looked for.
 func (m *Metrics) found(where string) { m.lookups.WithLabelValues(where).Inc() }
 
+// Unlogged has the lines that were dropped from the log counted by n.
+func (m *Metrics) Unlogged(n func() uint64) {
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "smartrouter_log_lines_dropped_total", Help: "Lines of the log that nobody took in time.",
+	}, func() float64 { return float64(n()) }))
+}
+
 // Shed counts a request that was refused because there was enough to do.
 func (m *Metrics) Shed(why string) { m.shed.WithLabelValues(why).Inc() }
 
