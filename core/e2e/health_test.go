@@ -18,6 +18,10 @@ import (
 // madeUpModel is what a provider without a list of models is asked for.
 const madeUpModel = "test-speed-health-check-dummy"
 
+// cold is [listen] without warm-up, so that upstreams see nothing but what a
+// test is about.
+var cold = strings.Replace(listen, "server { address = \"127.0.0.1:0\" }", "server {\n  address = \"127.0.0.1:0\"\n  warm_up = 0\n}", 1)
+
 // hurried is the default pipeline with leases that run out while a test waits.
 const hurried = `
 pipeline "default" {
@@ -111,7 +115,7 @@ func TestHealthSpendsNoToken(t *testing.T) {
 		},
 	}
 	var hcl strings.Builder
-	hcl.WriteString(listen)
+	hcl.WriteString(cold)
 	walls := make([]*wall.Wall, len(tests))
 	for i, tt := range tests {
 		walls[i] = wall.Start(t, append([]wall.Option{wall.Key(upstreamKey)}, tt.wall...)...)
@@ -157,7 +161,7 @@ func TestHealthSpendsNoToken(t *testing.T) {
 func TestKeyOfAPublicListIsKnownByALiveCall(t *testing.T) {
 	t.Parallel()
 	w := wall.Start(t, wall.Models("m"))
-	r := startRouter(t, listen+fmt.Sprintf(`
+	r := startRouter(t, cold+fmt.Sprintf(`
 provider "p" {
   base_url      = %q
   public_models = true
@@ -189,7 +193,7 @@ channel "c" {
 func TestWhoIgnoresModelNamesIsAskedSoOnce(t *testing.T) {
 	t.Parallel()
 	lax := wall.Start(t, wall.Key(upstreamKey), wall.Models("m", madeUpModel), wall.Faults(noList()))
-	r := startRouter(t, listen+channel("lax", lax.URL(), upstreamKey, `models = ["m"]`)+hurried)
+	r := startRouter(t, cold+channel("lax", lax.URL(), upstreamKey, `models = ["m"]`)+hurried)
 	lists := func() (n int) {
 		for _, q := range lax.Requests() {
 			if q.Method == http.MethodGet {
@@ -245,7 +249,7 @@ func TestVersionOfABaseURLIsNotDoubled(t *testing.T) {
 		mu.Lock()
 		paths = nil
 		mu.Unlock()
-		r := startRouter(t, listen+channel("c", provider.URL+base, upstreamKey))
+		r := startRouter(t, cold+channel("c", provider.URL+base, upstreamKey))
 		wait(t, "the channel is up", func() bool { return r.channelStatus("c").State == "up" })
 		r.stop(syscall.SIGTERM)
 		mu.Lock()
@@ -259,7 +263,7 @@ func TestVersionOfABaseURLIsNotDoubled(t *testing.T) {
 func TestASilentChannelIsDown(t *testing.T) {
 	t.Parallel()
 	w := wall.Start(t, wall.Faults(wall.Silent()))
-	r := startRouter(t, listen+channel("c", w.URL(), upstreamKey, `models = ["m"]`)+hurried)
+	r := startRouter(t, cold+channel("c", w.URL(), upstreamKey, `models = ["m"]`)+hurried)
 	wait(t, "the channel is down", func() bool { return r.channelStatus("c").State == "down" })
 	if s := r.channelStatus("c"); !strings.HasPrefix(s.Why, "GET models: ") {
 		t.Errorf("got %+v", s)
@@ -272,7 +276,7 @@ func TestIdlingGeneratesNoToken(t *testing.T) {
 	t.Parallel()
 	slow := wall.Latency(50 * time.Millisecond)
 	var walls []*wall.Wall
-	hcl := listen + hurried
+	hcl := cold + hurried
 	for i := range 6 {
 		options := []wall.Option{wall.Key(upstreamKey), wall.Models("m"), wall.Faults(slow)}
 		if i == 0 {

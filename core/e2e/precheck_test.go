@@ -65,7 +65,7 @@ const (
 func TestDeadFirstChannelCostsARoundTrip(t *testing.T) {
 	t.Parallel()
 	good := wall.Start(t, wall.Key(upstreamKey), wall.Models("m"))
-	r := startRouter(t, listen+unprobed("")+
+	r := startRouter(t, cold+unprobed("")+
 		channel("dead", wall.Dead(t), upstreamKey, `models = ["m"]`, "priority = 1")+
 		channel("good", good.URL(), upstreamKey, `models = ["m"]`, "priority = 2"))
 	if c := r.channelOf("first"); c != "good" {
@@ -98,7 +98,7 @@ func TestFirstAvailableWaitsForNoOther(t *testing.T) {
 	silent := wall.Start(t, wall.Faults(wall.Silent()))
 	a := wall.Start(t, wall.Key(upstreamKey), wall.Models("m"))
 	b := wall.Start(t, wall.Key(upstreamKey), wall.Models("m"))
-	r := startRouter(t, listen+unprobed(`timeout = "10m"`)+
+	r := startRouter(t, cold+unprobed(`timeout = "10m"`)+
 		channel("silent", silent.URL(), upstreamKey, `models = ["m"]`)+
 		channel("a", a.URL(), upstreamKey, `models = ["m"]`)+
 		channel("b", b.URL(), upstreamKey, `models = ["m"]`))
@@ -125,7 +125,7 @@ func TestFirstAvailableWaitsForNoOther(t *testing.T) {
 
 func TestTopThreeAreAskedAtTheSameTime(t *testing.T) {
 	t.Parallel()
-	hcl := listen + unprobed(`timeout = "10s"`)
+	hcl := cold + unprobed(`timeout = "10s"`)
 	var walls []*wall.Wall
 	for i := range 5 {
 		w := wall.Start(t, wall.Models("m"), wall.Faults(wall.Latency(time.Second).On("/v1/models")))
@@ -169,7 +169,7 @@ func TestSilentBetterTierIsWaitedForOnce(t *testing.T) {
 	t.Parallel()
 	silent := wall.Start(t, wall.Faults(wall.Silent()))
 	good := wall.Start(t, wall.Key(upstreamKey), wall.Models("m"))
-	r := startRouter(t, listen+`
+	r := startRouter(t, cold+`
 plugin "prechecker" "race" {
   config { retry_after = "10m" }
 }

@@ -357,7 +357,7 @@ func (b *bench) streamed(out row, manners ...manner) (row, error) {
 	return out, nil
 }
 
-// checked waits until each upstream has answered, and is the time from the
+// checked waits until each upstream has listed its models, and is the time from the
 // first connection that was opened to the last answer's arrival.
 func checked(ctx context.Context, w *world, all []*upstream) (time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, readyWithin)

@@ -51,7 +51,7 @@ type upstream struct {
 	lag    *lag
 
 	requests atomic.Int64
-	answered atomic.Int64 // when it answered last, in Unix nanoseconds
+	answered atomic.Int64 // when it listed its models last, in Unix nanoseconds
 	tokens   atomic.Int64 // generated
 }
 
@@ -120,8 +120,10 @@ func (u *upstream) stop() {
 
 // ServeHTTP answers in OpenAI's form.
 func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodHead {
+		return // the router opens a connection
+	}
 	u.requests.Add(1)
-	defer func() { u.answered.Store(time.Now().UnixNano()) }()
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return // the client left
@@ -168,6 +170,7 @@ func (u *upstream) list(w io.Writer) {
 		all.Data = append(all.Data, model{name})
 	}
 	json.NewEncoder(w).Encode(all)
+	u.answered.Store(time.Now().UnixNano())
 }
 
 func (u *upstream) page(w http.ResponseWriter) {
