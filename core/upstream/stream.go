@@ -33,6 +33,7 @@ type stream struct {
 	progress  wire.Progress
 	out       []byte // whole events that the client has not got
 	committed bool   // what comes now is the client's
+	caughtUp  bool   // it has repeated what the client knows
 	ending    bool   // the last event was seen
 	pieces    int64  // of content
 	kept      []byte
@@ -179,15 +180,21 @@ func (s *stream) goOn(e *sse.Event, class wire.Class) (v verdict, over bool) {
 	if s.record.TTFT == 0 && class.Content() {
 		s.record.TTFT = time.Since(s.begun)
 	}
+	known := len(s.out)
 	var err error
 	if s.out, err = s.resume.Event(s.out, e); err != nil {
 		return s.differs(err), true
 	}
-	if !s.committed && s.resume.CaughtUp() && (class.Content() || class.Is(wire.Finished)) {
+	if !s.caughtUp && s.resume.CaughtUp() && (class.Content() || class.Is(wire.Finished)) {
+		s.caughtUp = true
+		s.f.watch.limit(s.target.Channel.Config.Timeouts.Idle, errIdle, s.cancel)
+	}
+	// Only who says more than the client knows has rescued anything: one that
+	// breaks off at the same place would do so for ever.
+	if !s.committed && s.caughtUp && len(s.out) > known {
 		s.committed = true
 		s.f.out.Rescued = true
 		s.f.d.observer.Rescue(Rescued)
-		s.f.watch.limit(s.target.Channel.Config.Timeouts.Idle, errIdle, s.cancel)
 	}
 	return elsewhere, false
 }
