@@ -235,7 +235,7 @@ func TestSIGTERMLetsStreamsFinish(t *testing.T) {
 	t.Parallel()
 	w := wall.Start(t, wall.Key(upstreamKey), wall.Models("m"), wall.Pace(50*time.Millisecond))
 	r := startRouter(t, listen+channel("a", w.URL(), upstreamKey))
-	const streams = 20
+	const streams = 100
 	errs := make(chan error, streams)
 	for i := range streams {
 		go func() { errs <- r.ask(t.Context(), "m", true, fmt.Sprintf("a stream of several words, number %d", i)) }()
