@@ -110,7 +110,7 @@ func (b *Board) build() *View {
 		v.blocks[m.Name] = block{m.Any, m.Fallbacks}
 	}
 	for _, cc := range b.cfg.Channels {
-		c := &Channel{Config: cc, Info: info(cc), terms: b.terms.Load()}
+		c := &Channel{Config: cc, Info: info(cc), terms: b.terms.Load(), now: b.now}
 		was := channels[cc.Name]
 		same := was != nil && sameAccount(was.Config, cc)
 		if same {

@@ -21,7 +21,7 @@ func (b *Board) Succeed(t *Target, ttft time.Duration) {
 	if ttft > 0 {
 		t.ttft.add(float64(ttft), true)
 	}
-	t.errorRate.add(0, false)
+	t.errorRate.add(0, b.now)
 	if t.failures.Load() != 0 {
 		t.failures.Store(0)
 	}
@@ -59,7 +59,7 @@ func (b *Board) Fail(t *Target, f Failure) {
 	if f.Class == None {
 		return
 	}
-	t.errorRate.add(1, false)
+	t.errorRate.add(1, b.now)
 	if f.Class == Auth {
 		b.learnKey(c, sdk.KeyInvalid)
 	}

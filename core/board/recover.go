@@ -34,18 +34,20 @@ func (b *Board) seenUp(c *Channel) {
 	}
 	b.soon(&c.seat)
 	for _, t := range b.View().Targets {
-		if t.Channel.channelLive == c.channelLive {
-			b.soon(&t.seat)
+		if t.Channel.channelLive == c.channelLive && b.soon(&t.seat) {
+			// A selector that goes by it would keep the trial away.
+			t.errorRate.reset()
 		}
 	}
 }
 
-func (b *Board) soon(s *seat) {
+// soon gives a ban its trial, and reports whether it needed one.
+func (b *Board) soon(s *seat) bool {
 	ban := s.ban.Load()
 	if ban == nil || !ban.guess() || !ban.Trial.IsZero() {
-		return
+		return false
 	}
 	early := *ban
 	early.Trial = ban.Since.Add(ban.backoff(b.terms.Load()))
-	s.ban.CompareAndSwap(ban, &early) // else somebody knows better
+	return s.ban.CompareAndSwap(ban, &early) // else somebody knows better
 }

@@ -16,6 +16,7 @@ type Channel struct {
 	Info sdk.Channel
 
 	terms *config.Bans
+	now   func() time.Time
 	*channelLive
 }
 
@@ -112,7 +113,7 @@ type Target struct {
 type targetLive struct {
 	inFlight  atomic.Int64
 	ttft      average      // nanoseconds
-	errorRate average      // 0 to 1
+	errorRate fading       // 0 to 1
 	failures  atomic.Int32 // in a row
 	seat
 }
@@ -123,8 +124,9 @@ func (t *Target) Name() string { return t.Channel.Config.Name + "/" + t.Model }
 // TTFT is the moving average of the time to the first token; 0: not measured.
 func (t *Target) TTFT() time.Duration { return time.Duration(t.ttft.load()) }
 
-// ErrorRate is a moving average from 0 to 1.
-func (t *Target) ErrorRate() float64 { return t.errorRate.load() }
+// ErrorRate is a moving average from 0 to 1. It fades while nothing is tried:
+// who is left alone for its errors must get another chance.
+func (t *Target) ErrorRate() float64 { return t.errorRate.load(t.Channel.now) }
 
 // InFlight is how many requests the target works on.
 func (t *Target) InFlight() int64 { return t.inFlight.Load() }
@@ -251,3 +253,38 @@ func (a *average) add(v float64, firstWhole bool) {
 		}
 	}
 }
+
+// fading is an average that halves with each half-life in which nothing was
+// added.
+type fading struct {
+	average
+	at atomic.Int64 // when something was added last, in Unix nanoseconds
+}
+
+// halfLife of an error rate: one that sent a target behind the others, at 20 %
+// by default, lets it back in some seconds to a minute after.
+const halfLife = 15 * time.Second
+
+func (f *fading) load(now func() time.Time) float64 {
+	v := f.average.load()
+	if v == 0 {
+		return 0 // the common case asks for no time
+	}
+	return v * math.Exp2(-float64(max(0, now().UnixNano()-f.at.Load()))/float64(halfLife))
+}
+
+// add takes a value in. A zero that changes nothing writes nothing.
+func (f *fading) add(v float64, now func() time.Time) {
+	for {
+		old, was := f.bits.Load(), f.load(now)
+		if old == 0 && v == 0 {
+			return
+		}
+		if f.bits.CompareAndSwap(old, math.Float64bits(was+weight*(v-was))) {
+			f.at.Store(now().UnixNano())
+			return
+		}
+	}
+}
+
+func (f *fading) reset() { f.bits.Store(0) }

@@ -352,3 +352,31 @@ func TestASuccessRenewsAvailabilityOnceInAWhile(t *testing.T) {
 		t.Error("a success after a failure does not make the channel known")
 	}
 }
+
+// Who is left alone for its errors must get another chance.
+func TestErrorsFade(t *testing.T) {
+	t.Parallel()
+	b, clock := newBoard(t, conf(channel("a", "m1")))
+	x := b.View().Targets[0]
+	for range 5 {
+		fail(b, x, Failure{Class: Upstream})
+	}
+	was := x.ErrorRate()
+	clock.move(halfLife)
+	if got := x.ErrorRate(); got != was/2 {
+		t.Errorf("%v after a half-life, want half of %v", got, was)
+	}
+	fail(b, x, Failure{Class: Upstream})
+	if got, want := x.ErrorRate(), was/2+weight*(1-was/2); got != want {
+		t.Errorf("%v after another failure, want %v", got, want)
+	}
+	b.SetHealth(x.Channel, up(b))
+	if got := x.ErrorRate(); got != 0 {
+		t.Errorf("%v when the trial is due: who goes by it would keep the trial away", got)
+	}
+	clock.move(-time.Hour)
+	fail(b, x, Failure{Class: Upstream})
+	if got := x.ErrorRate(); got <= 0 || got > 1 {
+		t.Errorf("%v by a clock that went back", got)
+	}
+}
