@@ -60,8 +60,9 @@ func (a *attempt) run(ctx context.Context) verdict {
 		return full
 	}
 	a.held = true
-	give, err := route.pool.take(ctx, a.wait)
-	if a.wait > 0 {
+	give, err := route.pool.take(ctx, 0)
+	if a.wait > 0 && errors.Is(err, errFull) {
+		give, err = route.pool.take(ctx, a.wait)
 		f.d.observer.Queued(c.Name, time.Since(a.begun), err == nil)
 	}
 	switch {
