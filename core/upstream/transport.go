@@ -26,6 +26,9 @@ type connInfo struct {
 	got    bool
 	reused bool
 	at     time.Time
+
+	conn *conn // nil: none of ours
+	use  uint64
 }
 
 // errConnect is a connection that could not be made.
@@ -122,21 +125,19 @@ func bounded(ctx context.Context, d time.Duration) (context.Context, context.Can
 }
 
 func (t *netTransport) send(r *http.Request, info *connInfo) (*http.Response, error) {
-	var c *conn
-	var use uint64
 	trace := &httptrace.ClientTrace{
 		// GotConn is called by the goroutine that is here, and by no other; it is
 		// called again where net/http has to take another connection.
 		GotConn: func(got httptrace.GotConnInfo) {
 			info.got, info.reused, info.at = true, got.Reused, time.Now()
-			if c = connOf(got.Conn); c != nil {
-				use = t.idlers.use(c)
+			if info.conn = connOf(got.Conn); info.conn != nil {
+				info.use = t.idlers.use(info.conn)
 			}
 		},
 		// Only of HTTP/1, where a connection is idle or not.
 		PutIdleConn: func(err error) {
-			if err == nil && c != nil {
-				t.idlers.rest(c, use)
+			if err == nil && info.conn != nil {
+				t.idlers.rest(info.conn, info.use)
 			}
 		},
 	}
