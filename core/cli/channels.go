@@ -140,8 +140,8 @@ const (
 func redraw(text string, rows, columns int) string {
 	lines := strings.Split(strings.TrimRight(text, "\n"), "\n")
 	if rows > 0 && len(lines) >= rows {
-		left := len(lines) - rows + 2 // the last line is for this, and one for the cursor
-		lines = append(lines[:max(0, rows-2)], fmt.Sprintf("... and %d more", left))
+		shown := max(0, rows-2) // one line is for this, and one for the cursor
+		lines = append(lines[:shown], fmt.Sprintf("... and %d more", len(lines)-shown))
 	}
 	var b strings.Builder
 	b.WriteString(home)
