@@ -93,7 +93,6 @@ type scenario struct {
 	fault     wall.Fault
 	ideal     string // the code of the clean error that is ideal; empty: the whole answer
 	onlySSE   bool   // without a stream there is nothing to break
-	waits     string // for what the router does not do yet: then "safe" is good enough
 	prefill   bool   // the fallback refuses a beginning to go on with
 	limit     time.Duration
 	checks    []check
@@ -138,16 +137,16 @@ var scenarios = []scenario{
 		id: "s07", title: "slow first token", limit: catalogue(60), fault: wall.PauseAfter(0, catalogue(20)),
 		checks: []check{{id: "no_hang", ok: noHang}, {id: "ttft_limit", advisory: true, ok: endsIn(catalogue(15))}},
 	}, {
-		id: "s08", waits: "the rescue of a cut stream", title: "stream cut mid-answer", limit: catalogue(40), fault: wall.CloseAfter(cutAfter),
+		id: "s08", title: "stream cut mid-answer", limit: catalogue(40), fault: wall.CloseAfter(cutAfter),
 		checks: []check{{id: "no_truncated_success", ok: noTruncatedSuccess}, {id: "no_hang", ok: noHang}},
 	}, {
-		id: "s09", waits: "the rescue of a cut stream", title: "stream stalls", limit: catalogue(70), fault: wall.StallAfter(stallAfter),
+		id: "s09", title: "stream stalls", limit: catalogue(70), fault: wall.StallAfter(stallAfter),
 		checks: []check{
 			{id: "bounded", ok: endsIn(catalogue(45))}, {id: "no_truncated_success", ok: noTruncatedSuccess},
 			{id: "alive_after", ok: aliveAfter}, {id: "no_hang", ok: noHang},
 		},
 	}, {
-		id: "s10", waits: "the rescue of a cut stream", title: "malformed chunk in the stream", limit: catalogue(30), fault: wall.TornAfter(tornAt),
+		id: "s10", title: "malformed chunk in the stream", limit: catalogue(30), fault: wall.TornAfter(tornAt),
 		checks: []check{
 			{id: "alive_after", ok: aliveAfter}, {id: "no_garbage", ok: noTruncatedSuccess}, {id: "no_hang", ok: noHang},
 			{id: "recovered_in_place", advisory: true, ok: (*seen).complete},
@@ -156,7 +155,7 @@ var scenarios = []scenario{
 		id: "s11", title: "stream ends without [DONE]", limit: catalogue(30), fault: wall.NoDone(), onlySSE: true,
 		checks: []check{{id: "prompt_finalise", ok: endsIn(catalogue(8))}, {id: "usage_reported", advisory: true, ok: usagePresent}},
 	}, {
-		id: "s12", waits: "a larger model after an overflow", title: "context length exceeded", limit: catalogue(20),
+		id: "s12", title: "context length exceeded", limit: catalogue(20),
 		fault:  wall.Refuse(400, "context_length_exceeded", "The maximum context length is 8192 tokens, and 9631 came."),
 		checks: []check{{id: "no_same_model_retry", ok: func(s *seen) bool { return len(s.primary) == 1 }}, {id: "no_hang", ok: noHang}},
 	}, {
@@ -164,7 +163,7 @@ var scenarios = []scenario{
 		fault:  wall.Refuse(400, "content_policy_violation", "The safety system rejects this."),
 		checks: []check{{id: "no_same_model_retry", ok: func(s *seen) bool { return len(s.primary) == 1 }}, {id: "no_hang", ok: noHang}},
 	}, {
-		id: "s14", waits: "the rescue of a cut stream", title: "fallback target rejects prefill", limit: catalogue(40), fault: wall.CloseAfter(cutAfter), prefill: true,
+		id: "s14", title: "fallback target rejects prefill", limit: catalogue(40), fault: wall.CloseAfter(cutAfter), prefill: true,
 		checks: []check{
 			{id: "no_prefill_masking", ok: func(s *seen) bool { return s.err == nil || s.prefills == 0 }},
 			{id: "no_truncated_success", ok: noTruncatedSuccess},
@@ -252,8 +251,8 @@ pipeline "default" {
   step "choose"   { run = plugin.selector.smart }
   step "precheck" { run = plugin.prechecker.race }
   step "call" {
-    run = provider.adapter
-    //rescue = "verify"
+    run    = provider.adapter
+    rescue = "verify"
   }
 }
 `
@@ -407,12 +406,7 @@ func (b *bench) play(t *testing.T, sc *scenario, mode string) {
 
 func (sc *scenario) mustPass(t *testing.T, s *seen) {
 	t.Helper()
-	v, why := sc.verdict(s)
-	if sc.waits != "" && v == "safe" {
-		t.Logf("waits for %s: %s %v", sc.waits, v, why)
-		return
-	}
-	if v != "pass" {
+	if v, why := sc.verdict(s); v != "pass" {
 		t.Errorf("%s: %v; %d tries, then %d at the fallback, in %s: %v %q", v, why, len(s.primary), len(s.fallback), s.took, s.err, s.answer)
 	}
 }
