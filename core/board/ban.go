@@ -117,7 +117,7 @@ func next(terms *config.Bans, f Failure, last *Ban, trial bool, now time.Time) *
 		Class: f.Class, Reason: f.Reason, Since: now, Times: 1,
 		Hinted: f.RetryAfter > 0 && (f.Class == RateLimit || f.Class == Upstream),
 	}
-	lasting := last != nil && !last.Ended(now) && !(trial && last.halfOpen(now))
+	lasting := last != nil && !last.Ended(now) && (!trial || !last.halfOpen(now))
 	switch {
 	case lasting && (last.Class == Manual || last.Until.IsZero()):
 		return last
