@@ -16,7 +16,6 @@
 //	writer.go   the goroutine that writes
 //	tx.go       what is done inside a transaction
 //	changes.go  Changes and its cursors
-//	tally.go    hits and misses, until they are written
 package local
 
 import (
@@ -27,6 +26,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/smart-ai-router/smartrouter/plugins/cache/tally"
 	"github.com/smart-ai-router/smartrouter/sdk"
 )
 
@@ -38,7 +38,7 @@ type local struct {
 
 	now   func() time.Time
 	dir   string
-	tally tally
+	tally tally.Tally
 	store holder
 	jobs  chan *job
 	quit  chan struct{} // closed by Close
@@ -99,12 +99,12 @@ func (l *local) Get(ctx context.Context, namespace, key string) (sdk.Entry, bool
 	})
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		l.tally.miss(namespace)
+		l.tally.Miss(namespace)
 		return sdk.Entry{}, false, nil
 	case err != nil:
 		return sdk.Entry{}, false, err
 	}
-	l.tally.hit(namespace)
+	l.tally.Hit(namespace)
 	e.Expires = time.UnixMilli(expires)
 	return e, true, nil
 }

@@ -306,14 +306,14 @@ func (w *writer) makeRoom() (more bool) {
 
 // keepReads writes hits and misses down.
 func (w *writer) keepReads() {
-	list := w.tally.pending()
+	list := w.tally.Pending()
 	if len(list) == 0 {
 		return
 	}
 	err := w.transact(func(t *tx) error {
 		for _, c := range list {
-			d := t.delta(c.namespace)
-			d.Hits, d.Misses = c.hits, c.misses
+			d := t.delta(c.Namespace)
+			d.Hits, d.Misses = c.Hits, c.Misses
 		}
 		return nil
 	})
@@ -321,7 +321,7 @@ func (w *writer) keepReads() {
 		w.warn("hits and misses are not written", err)
 		return
 	}
-	w.tally.written(list)
+	w.tally.Written(list)
 }
 
 // stats adds what is pending to what the file has.
@@ -345,15 +345,15 @@ func (w *writer) stats() ([]sdk.CacheStats, error) {
 	if err := rows.Err(); err != nil {
 		return nil, w.errorf("%w", err)
 	}
-	for _, p := range w.tally.pending() {
-		i, ok := slices.BinarySearchFunc(list, p.namespace, func(c sdk.CacheStats, name string) int {
+	for _, p := range w.tally.Pending() {
+		i, ok := slices.BinarySearchFunc(list, p.Namespace, func(c sdk.CacheStats, name string) int {
 			return strings.Compare(c.Namespace, name)
 		})
 		if !ok {
-			list = slices.Insert(list, i, sdk.CacheStats{Namespace: p.namespace})
+			list = slices.Insert(list, i, sdk.CacheStats{Namespace: p.Namespace})
 		}
-		list[i].Hits += p.hits
-		list[i].Misses += p.misses
+		list[i].Hits += p.Hits
+		list[i].Misses += p.Misses
 	}
 	return list, nil
 }
