@@ -1,11 +1,13 @@
 // Package cachetest is what every cache plugin must do, as a test suite.
 //
 //	cachetest.Run(t, func(t *testing.T) sdk.Cache { return an empty one })
+//	cachetest.RunShared(t, func(t *testing.T) (a, b sdk.Cache) { return one that is empty, by two })
 //
 //	cachetest.go  Run and its tools
 //	entries.go    Get, Put, Delete
 //	counters.go   Add
 //	changes.go    Changes
+//	shared.go     two processes on one store
 package cachetest
 
 import (
@@ -41,6 +43,7 @@ func Run(t *testing.T, open func(t *testing.T) sdk.Cache) {
 		{"add keeps the expiry", (*suite).addKeepsExpiry},
 		{"add refuses", (*suite).addRefuses},
 		{"add is atomic", (*suite).addIsAtomic},
+		{"add is counted", (*suite).addIsCounted},
 
 		{"changes from the beginning", (*suite).changesFromTheBeginning},
 		{"changes since a cursor", (*suite).changesSinceACursor},
@@ -48,6 +51,7 @@ func Run(t *testing.T, open func(t *testing.T) sdk.Cache) {
 		{"changes of some namespaces", (*suite).changesOfNamespaces},
 		{"changes without values", (*suite).changesWithoutValues},
 		{"changes from an odd cursor", (*suite).changesFromAnOddCursor},
+		{"the newest change of a key only", (*suite).newestChangeOnly},
 		{"no change is missed", (*suite).noChangeIsMissed},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -107,6 +107,22 @@ func (s *suite) changesFromAnOddCursor() {
 	}
 }
 
+// However often a key changed since the cursor, its last state comes once.
+func (s *suite) newestChangeOnly() {
+	_, cursor := s.follow(sdk.ChangesQuery{})
+	for i := range 5 {
+		s.put(entry("ns", "a", fmt.Sprint(i)), entry("ns", "b", fmt.Sprint(i)))
+		s.add("count", 1, long)
+	}
+	if err := s.c.Delete(s.ctx, "ns", "b"); err != nil {
+		s.Fatal(err)
+	}
+	got, _ := s.follow(sdk.ChangesQuery{Cursor: cursor})
+	s.wantChanges(got, "ns/a=4", "ns/count=5", "ns/b!")
+	got, _ = s.follow(sdk.ChangesQuery{Cursor: cursor, Limit: 1})
+	s.wantChanges(got, "ns/a=4", "ns/count=5", "ns/b!")
+}
+
 // Who polls while many write sees the last state of each key in the end.
 func (s *suite) noChangeIsMissed() {
 	const writers, each = 6, 30

@@ -4,6 +4,8 @@ import (
 	"math"
 	"sync"
 	"time"
+
+	"github.com/smart-ai-router/smartrouter/sdk"
 )
 
 func (s *suite) add(key string, delta int64, ttl time.Duration) int64 {
@@ -96,4 +98,18 @@ func (s *suite) addIsAtomic() {
 	}
 	wg.Wait()
 	s.want("ns", "k", "200")
+}
+
+// A counter is an entry in the figures too, and each addition is a put.
+func (s *suite) addIsCounted() {
+	s.add("k", 5, long)
+	s.add("k", 95, long)
+	got, err := s.c.Stats(s.ctx)
+	if err != nil {
+		s.Fatal(err)
+	}
+	want := sdk.CacheStats{Namespace: "ns", Entries: 1, Bytes: int64(len("k100")), Puts: 2}
+	if len(got) != 1 || got[0] != want {
+		s.Errorf("got  %+v\nwant %+v", got, want)
+	}
 }

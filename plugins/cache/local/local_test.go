@@ -120,6 +120,14 @@ func TestContract(t *testing.T) {
 	cachetest.Run(t, func(t *testing.T) sdk.Cache { return open(t, t.TempDir(), nil) })
 }
 
+func TestContractOfTwo(t *testing.T) {
+	t.Parallel()
+	cachetest.RunShared(t, func(t *testing.T) (a, b sdk.Cache) {
+		dir := t.TempDir()
+		return open(t, dir, nil), open(t, dir, nil)
+	})
+}
+
 func TestKeptOverARestart(t *testing.T) {
 	t.Parallel()
 	dir, c := t.TempDir(), newClock()
