@@ -12,6 +12,7 @@ import (
 	"github.com/smart-ai-router/smartrouter/plugins/adapter/demo"
 	"github.com/smart-ai-router/smartrouter/plugins/adapter/openai"
 	"github.com/smart-ai-router/smartrouter/plugins/cache/local"
+	"github.com/smart-ai-router/smartrouter/plugins/cache/redis"
 	"github.com/smart-ai-router/smartrouter/plugins/prechecker/race"
 	"github.com/smart-ai-router/smartrouter/plugins/prober/models"
 	"github.com/smart-ai-router/smartrouter/plugins/selector/smart"
@@ -22,6 +23,7 @@ var all = map[string]func() *sdk.Plugin{
 	"adapter/demo":    demo.New,
 	"adapter/openai":  openai.New,
 	"cache/local":     local.New,
+	"cache/redis":     redis.New,
 	"prechecker/race": race.New,
 	"prober/models":   models.New,
 	"selector/smart":  smart.New,

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/smart-ai-router/smartrouter/plugins/cache/redis/redistest"
 	"github.com/smart-ai-router/smartrouter/sdk"
 	"github.com/smart-ai-router/smartrouter/sdk/plugintest"
 )
@@ -63,28 +64,31 @@ func TestLookup(t *testing.T) {
 		t.Error(folders, err)
 	} else {
 		for _, f := range folders {
-			// cachetest is no plugin.
-			if name := filepath.Dir(f); name != "cache/cachetest" && all[name] == nil {
+			name := filepath.Dir(f)
+			if shared := name == "cache/cachetest" || name == "cache/tally"; !shared && all[name] == nil {
 				t.Errorf("%s is not listed", name)
 			}
 		}
 	}
 }
 
-// Each starts as a process, and says of itself what its folder says, before it
-// has a config: so does the router for "validate".
+// Each starts as a process, and says of itself what its folder says.
 func TestEachStarts(t *testing.T) {
 	t.Parallel()
 	attributes := map[string]string{
 		"selector/smart":  "strategy string, weights block, rating block, max_error_rate float, tolerance float, max_targets int",
 		"prechecker/race": "retry_after duration",
 		"cache/local":     "file string, max_size size, sweep_interval duration",
-		"adapter/demo":    "address string, delay duration",
+		"cache/redis": "url string, key_prefix string, ca_file string, connect_timeout duration, call_timeout duration, " +
+			"max_reconnect_pause duration, sweep_interval duration",
+		"adapter/demo": "address string, delay duration",
 	}
+	// Those that can't do without. Nobody listens there: that stops no plugin.
+	configs := map[string]plugintest.Config{"cache/redis": {"url": "redis://127.0.0.1:1"}}
 	for _, name := range Names() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := start(t, name, nil)
+			p := start(t, name, configs[name])
 			kind, short, _ := strings.Cut(name, "/")
 			m := p.Host().Manifest()
 			if m.Name != short || len(m.Kinds) != 1 || string(m.Kinds[0]) != kind || !m.Lane {
@@ -193,6 +197,21 @@ func TestLocal(t *testing.T) {
 	}
 	p.Kill()
 	got, ok, err := start(t, "cache/local", nil, plugintest.DataDir(dir)).Cache().Get(t.Context(), "ns", "k")
+	if err != nil || !ok || string(got.Value) != "v" {
+		t.Errorf("got %+v, %v, %v", got, ok, err)
+	}
+}
+
+func TestRedis(t *testing.T) {
+	t.Parallel()
+	config := plugintest.Config{"url": redistest.Start(t).URL, "call_timeout": "10s"}
+	p := start(t, "cache/redis", config)
+	e := sdk.Entry{Namespace: "ns", Key: "k", Value: []byte("v"), Expires: time.Now().Add(time.Hour)}
+	if err := p.Cache().Put(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	p.Kill()
+	got, ok, err := start(t, "cache/redis", config).Cache().Get(t.Context(), "ns", "k")
 	if err != nil || !ok || string(got.Value) != "v" {
 		t.Errorf("got %+v, %v, %v", got, ok, err)
 	}
