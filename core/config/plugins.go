@@ -10,15 +10,20 @@ import (
 	"github.com/smart-ai-router/smartrouter/sdk"
 )
 
-// firstParty are the plugins that are there without a block, by kind and name.
+// firstParty are our plugins, by kind and name. They are there without a block,
+// but for those that need a config.
 var firstParty = []string{
 	"adapter.demo",
 	"adapter.openai",
 	"cache.local",
+	"cache.redis",
 	"prechecker.race",
 	"prober.models",
 	"selector.smart",
 }
+
+// needConfig are those of ours that can't do without one: somebody's url.
+var needConfig = []string{"cache.redis"}
 
 // firstPartyGrants are what of ours is granted unless a plugin block says
 // otherwise, by kind and name: a plugin of ours works as it is described.
@@ -41,7 +46,9 @@ func builtin(address string) *Plugin {
 // plugins reads all plugin blocks into a table by kind and name.
 func (l *loader) readPlugins(blocks []*block) {
 	for _, address := range firstParty {
-		l.plugins[address] = entry[*Plugin]{value: builtin(address)}
+		if !slices.Contains(needConfig, address) {
+			l.plugins[address] = entry[*Plugin]{value: builtin(address)}
+		}
 	}
 	for _, b := range blocks {
 		kind := sdk.Kind(b.labels[0])

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -177,7 +178,12 @@ func (b *block) plugin(t table[*Plugin], name string, kind sdk.Kind) *Plugin {
 	}
 	key := r.path[1] + "." + r.path[2]
 	e, ok := t[key]
-	if !ok {
+	switch {
+	case !ok && slices.Contains(needConfig, key):
+		b.fail(name)
+		b.mistakef(r.at, fmt.Sprintf("add a block plugin %q %q with one", r.path[1], r.path[2]), "%s needs a config", r)
+		return nil
+	case !ok:
 		show := func(s string) string { return "plugin." + s }
 		b.unknown(name, r, didYouMean(key, ofKind(t, is), show), string(is), r.path[2])
 		return nil

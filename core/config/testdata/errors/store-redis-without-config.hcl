@@ -1,0 +1,5 @@
+channel "a" {
+  provider = provider.demo
+}
+
+store { cache = plugin.cache.redis }
