@@ -97,8 +97,12 @@ admin { address = "127.0.0.1:0" }
 // killed; and with the load the refusals go.
 func TestMemoryLimit(t *testing.T) {
 	t.Parallel()
-	w := wall.Start(t, wall.Key(upstreamKey), wall.Models("m"), wall.Remember(0), wall.Faults(wall.Silent().On("/v1/chat")))
+	w := wall.Start(t, wall.Key(upstreamKey), wall.Models("m"), wall.Remember(0))
 	r := startRouter(t, listen+channel("a", w.URL(), upstreamKey, "pool {\n    max_connections = 1000\n  }"), "GOMEMLIMIT=128MiB")
+	if err := r.ask(t.Context(), "m", true, "hello"); err != nil { // the leases are there
+		t.Fatal(err)
+	}
+	w.Break(wall.Silent().On("/v1/chat"))
 	const clients = 200
 	body := chatBody("m", true, string(bytes.Repeat([]byte("x"), 2<<20))) // 400 MB in all
 	ctx, leave := context.WithCancel(t.Context())

@@ -69,13 +69,11 @@ func endlessLine(head string) func(*testing.T, *net.TCPConn) {
 func bomb(t *testing.T, c *net.TCPConn) {
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
-	zeros := make([]byte, 1<<20)
-	for range 1 << 10 {
-		z.Write(zeros)
-	}
+	z.Write(make([]byte, 1<<20))
 	z.Close()
-	fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\nConnection: close\r\nContent-Length: %d\r\n\r\n", b.Len())
-	c.Write(b.Bytes())
+	all := bytes.Repeat(b.Bytes(), 1<<10) // parts of a gzip file unpack one after the other
+	fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\nConnection: close\r\nContent-Length: %d\r\n\r\n", len(all))
+	c.Write(all)
 }
 
 func reset(events string) func(*testing.T, *net.TCPConn) {
@@ -139,7 +137,7 @@ func TestUpstreamFaults(t *testing.T) {
 	hcl := listen + "retry_budget { at_least = 1000 }\n" // the faults come all at once
 	for i, o := range oddities {
 		names[i] = "f" + o.name
-		url := ""
+		var url string
 		if o.post != nil {
 			url = startRaw(t, func(c *net.TCPConn, _ []byte) { o.post(t, c) }).URL
 		} else {
