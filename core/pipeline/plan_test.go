@@ -392,3 +392,27 @@ func TestSpreadIsEven(t *testing.T) {
 		t.Errorf("2:1:1 goes %s", got)
 	}
 }
+
+// TestFullOnesComeLast: the next target at once, a doubtful one too, before one
+// that has to be waited for; and never one that is out.
+func TestFullOnesComeLast(t *testing.T) {
+	t.Parallel()
+	r := newRig("a", "b", "c", "d")
+	for _, c := range r.cfg.Channels {
+		c.MaxInFlight = 1
+	}
+	p, err := compile(sdk.Plan{Tiers: []sdk.Tier{
+		{Picks: []sdk.Pick{pickOf(r, t, "a", 1)}}, {Picks: []sdk.Pick{pickOf(r, t, "b", 1)}},
+		{Picks: []sdk.Pick{pickOf(r, t, "c", 1)}}, {Picks: []sdk.Pick{pickOf(r, t, "d", 1)}},
+	}}, r.set(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.board.Fail(begun(r.target(t, "b")), board.Failure{Class: board.RateLimit})
+	r.board.Fail(begun(r.target(t, "d")), board.Failure{Class: board.Auth})
+	begun(r.target(t, "a"))
+	begun(r.target(t, "d"))
+	if got := order(walk(p, &Request{})); !slices.Equal(got, []string{"c", "b", "a"}) {
+		t.Errorf("the order is %v, want the free, the doubtful, the full one", got)
+	}
+}
