@@ -369,6 +369,18 @@ type Step struct {
 	TTL time.Duration
 	// MaxAnswer is the longest answer that is cached, in bytes.
 	MaxAnswer int64
+	// MaxAnswers is how many stored answers the router knows of.
+	MaxAnswers int
+	// Front is how much of them it keeps in its own memory, in bytes; 0: nothing.
+	Front int64
+	// Dedupe has equal requests in flight share one upstream call, up to a
+	// temperature, and where several choices are wanted with DedupeN only.
+	Dedupe               bool
+	DedupeMaxTemperature float64
+	DedupeN              bool
+	// DedupeBuffer is how much of a shared answer is kept for those who come
+	// later or take it slowly, in bytes.
+	DedupeBuffer int64
 	// Top is how many targets are pre-checked at the same time.
 	Top int
 	// Interval, KeyInterval and ModelsInterval are how long health, key

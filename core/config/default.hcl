@@ -18,11 +18,20 @@ pipeline "default" {
 
   # Answers from the cache what was answered before.
   step "answers" {
-    run        = plugin.cache.local
-    timeout    = "50ms"
-    on_error   = "skip"
-    ttl        = "0s" # 0: no answer is cached until someone asks for it
-    max_answer = "1MiB"
+    run         = plugin.cache.local
+    timeout     = "50ms"
+    on_error    = "skip"
+    ttl         = "0s"    # 0: no answer is cached until someone asks for it
+    max_answer  = "1MiB"  # a longer one is not kept
+    max_answers = 100000  # that the router knows of; about 100 bytes each
+    front       = "16MiB" # of hot answers stay in the router's own memory
+
+    # Equal requests that are in flight at the same time share one upstream call.
+    # A request that does not say its temperature has OpenAI's default, 1.
+    dedupe                 = false
+    dedupe_max_temperature = 0      # above it answers should differ, and no call is shared
+    dedupe_n               = false  # nor where a request wants several choices
+    dedupe_buffer          = "4MiB" # of an answer, for those who come later or take it slowly
   }
 
   # Chooses the targets and their order.

@@ -50,6 +50,12 @@ var stepReaders = map[sdk.Kind]func(*block, *Step){
 		b.onError(s, OnErrorSkip, OnErrorReject)
 		b.duration("ttl", &s.TTL, fromZero)
 		b.size("max_answer", &s.MaxAnswer, aboveZero)
+		b.integer("max_answers", &s.MaxAnswers, aboveZero)
+		b.size("front", &s.Front, fromZero)
+		b.flag("dedupe", &s.Dedupe)
+		b.number("dedupe_max_temperature", &s.DedupeMaxTemperature, fromZero)
+		b.flag("dedupe_n", &s.DedupeN)
+		b.size("dedupe_buffer", &s.DedupeBuffer, aboveZero)
 	},
 	sdk.KindProber: func(b *block, s *Step) {
 		b.duration("interval", &s.Interval, aboveZero)

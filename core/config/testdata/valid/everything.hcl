@@ -181,6 +181,13 @@ pipeline "short" {
     run        = plugin.cache.shared
     ttl        = "10m"
     max_answer = "64KiB"
+
+    max_answers            = 500
+    front                  = "1MiB"
+    dedupe                 = true
+    dedupe_max_temperature = 0.5
+    dedupe_n               = true
+    dedupe_buffer          = "128KiB"
   }
   step "call" {
     run          = provider.adapter
