@@ -342,6 +342,9 @@ func TestKeyGuessing(t *testing.T) {
 	if slowest > 2*fastest+time.Millisecond {
 		t.Errorf("wrong keys take from %s to %s", fastest, slowest)
 	}
+	if n := r.metric("smartrouter_requests_total", `status="401"`); int(n) != rounds*len(guesses) {
+		t.Errorf("%v refusals are counted", n)
+	}
 	for _, q := range w.Requests() {
 		if q.Method == http.MethodPost {
 			t.Error("a request with a wrong key came through")
