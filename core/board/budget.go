@@ -41,6 +41,16 @@ func (b *Budget) Begin(now time.Time) {
 	b.mu.Unlock()
 }
 
+// Forgo takes a request out again: it failed over for nothing, which was its
+// part. So a storm finds nothing saved up when its targets become doubtful.
+func (b *Budget) Forgo(now time.Time) {
+	b.mu.Lock()
+	if s := b.slot(now); s.requests > 0 {
+		s.requests--
+	}
+	b.mu.Unlock()
+}
+
 // Take asks for one try more; false: the budget is spent.
 func (b *Budget) Take(now time.Time) bool {
 	b.mu.Lock()
@@ -84,5 +94,9 @@ func (b *Board) Budget() *Budget { return &b.budget }
 // what fails is banned soon. A second try at the same target (again) and a
 // doubtful one cost a part of the [Budget].
 func (b *Board) MayRetry(t *Target, again bool, now time.Time) bool {
-	return !again && t.Admit(now) == Admitted || b.budget.Take(now)
+	if !again && t.Admit(now) == Admitted {
+		b.budget.Forgo(now)
+		return true
+	}
+	return b.budget.Take(now)
 }

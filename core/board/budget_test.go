@@ -115,10 +115,12 @@ func TestMayRetry(t *testing.T) {
 	good, bad := target(t, b, "good", "m1"), target(t, b, "bad", "m1")
 	ban(b, bad, Upstream, 5)
 	for range 1000 {
+		b.Budget().Begin(b.now())
 		if !b.MayRetry(good, false, b.now()) {
 			t.Fatal("no failover to a good target")
 		}
 	}
+	// What failed over has had its part: nothing but the least is left.
 	for i := range 3 {
 		if x := []*Target{good, bad}[i%2]; !b.MayRetry(x, x == good, b.now()) {
 			t.Fatal("the least number of tries is not to be had")
