@@ -79,6 +79,7 @@ func (a *attempt) run(ctx context.Context) verdict {
 	}
 
 	a.begun, a.held = time.Now(), false // from here on the outcome counts it out
+	before := f.out.Target
 	f.out.Target = a.target
 	f.out.Attempts = append(f.out.Attempts, Attempt{Target: a.target, Rescue: f.rescue != nil})
 	a.record = &f.out.Attempts[len(f.out.Attempts)-1]
@@ -108,6 +109,13 @@ func (a *attempt) run(ctx context.Context) verdict {
 	if info.got {
 		a.record.Connect, a.record.Reused = info.at.Sub(a.begun), info.reused
 		f.d.observer.Connection(c.Name, info.reused)
+	}
+	if errors.Is(err, errFull) {
+		// Nothing was sent, so this was no try.
+		f.out.Target, f.out.Attempts = before, f.out.Attempts[:len(f.out.Attempts)-1]
+		a.target.Leave()
+		f.full = append(f.full, busy{target: a.target, fallback: a.fallback, connections: true, streams: route.pool})
+		return full
 	}
 	if err != nil {
 		if a.mayResend && info.reused && broken(err) && ctx.Err() == nil && a.ctx.Err() == nil {

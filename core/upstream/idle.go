@@ -18,7 +18,15 @@ type idlers struct {
 
 	mu    sync.Mutex
 	conns []*conn // the longest idle first; net/http uses the last one first
+	made  int     // connections that are not closed, idle or not
 	armed bool
+}
+
+// open is how many connections there are.
+func (s *idlers) open() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.made
 }
 
 // use notes that a request got the connection, and answers which use of it this
@@ -40,7 +48,13 @@ func (s *idlers) rest(c *conn, use uint64) { s.note(c, use, time.Now()) }
 const unclaimed = time.Second
 
 // fresh notes a new connection.
-func (s *idlers) fresh(c *conn) { s.note(c, 0, time.Now().Add(unclaimed)) }
+func (s *idlers) fresh(c *conn) {
+	s.mu.Lock()
+	s.made++
+	c.made = true
+	s.mu.Unlock()
+	s.note(c, 0, time.Now().Add(unclaimed))
+}
 
 func (s *idlers) note(c *conn, use uint64, since time.Time) {
 	s.mu.Lock()
@@ -57,6 +71,9 @@ func (s *idlers) note(c *conn, use uint64, since time.Time) {
 func (s *idlers) drop(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if c.made && !c.closed {
+		s.made--
+	}
 	c.closed = true
 	s.remove(c)
 }

@@ -62,10 +62,10 @@ func (p *pool) take(ctx context.Context, wait time.Duration) (give func(), err e
 	if wait <= 0 {
 		return nil, errFull
 	}
-	defer p.waiting.Add(-1)
-	if p.waiting.Add(1) > int64(p.queue) {
+	if !p.join() {
 		return nil, errFull
 	}
+	defer p.waiting.Add(-1)
 	t := time.NewTimer(wait)
 	defer t.Stop()
 	select {
@@ -79,6 +79,15 @@ func (p *pool) take(ctx context.Context, wait time.Duration) (give func(), err e
 }
 
 func (p *pool) give() { <-p.slots }
+
+// join counts one more in that waits, unless there is no room.
+func (p *pool) join() bool {
+	if p.waiting.Add(1) <= int64(p.queue) {
+		return true
+	}
+	p.waiting.Add(-1)
+	return false
+}
 
 // route is where a prepared request goes.
 type route struct {

@@ -14,7 +14,14 @@ type busy struct {
 	fallback int
 	// connections: it was the pool that was full, not the channel.
 	connections bool
+	// streams is that pool where each of its connections carries as many
+	// requests as its origin lets it; else nil.
+	streams *pool
 }
+
+// streamPoll is how often one looks for a place in such a connection: net/http
+// tells nobody when there is one.
+const streamPoll = 25 * time.Millisecond
 
 // shortestRetry is the least that a client is asked to wait where the router
 // itself is busy.
@@ -47,13 +54,26 @@ func (f *forward) queue(ctx context.Context, most time.Duration) verdict {
 		}
 		a.target, a.held = t, true
 	}
-	a.wait = max(1, wait-time.Since(begun))
-	v := f.try(ctx, a)
-	if v == full {
-		f.busy(f.full)
+	for {
+		a.wait = max(1, wait-time.Since(begun))
+		v := f.try(ctx, a)
+		if v != full {
+			return v
+		}
+		last := f.full
 		f.full = nil
+		p := last[0].streams
+		if p == nil || time.Since(begun)+streamPoll > wait || !p.join() {
+			f.busy(last)
+			return v
+		}
+		ok := f.pause(ctx, streamPoll)
+		p.waiting.Add(-1)
+		if !ok {
+			return final
+		}
+		a.held = false
 	}
-	return v
 }
 
 // inLine are the targets whose channels have a queue of their own.

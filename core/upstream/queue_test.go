@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -173,4 +174,66 @@ func TestPoolQueue(t *testing.T) {
 	cancel()
 	all.Wait()
 	l.settled()
+}
+
+// TestHTTP2Connections: max_connections bounds connections, not requests. One
+// that is full of streams is a full pool.
+func TestHTTP2Connections(t *testing.T) {
+	t.Parallel()
+	const streams = 3
+	hold := make(chan struct{})
+	d := &doors{}
+	var held atomic.Int64
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Idempotency-Key") == "hold" {
+			held.Add(1)
+			<-hold
+		}
+		w.Header().Set("Content-Type", "application/json")
+		io.WriteString(w, answered)
+	}))
+	s.EnableHTTP2, s.Config.ConnState, s.Config.ErrorLog = true, d.watch, quietLog()
+	s.Config.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: streams}
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	free := wall.Start(t)
+	change := func(c *config.Channel) { c.Pool.MaxConnections = 1 }
+	both := newLab(t, spec{url: s.URL, change: change}, at(free.URL()))
+	both.dispatcher.pools.roots = s.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
+	forward := func(l Targets, header http.Header) Outcome {
+		return both.dispatcher.Forward(t.Context(), newRecorder(), both.call(sdk.Chat, header, []byte(question)), l)
+	}
+	alone := func() Targets { return &plan{lab: &lab{targets: both.targets[:1], fallback: []int{0}}} }
+
+	if out := forward(alone(), http.Header{}); !out.Complete {
+		t.Fatalf("outcome %+v", out)
+	}
+	var all sync.WaitGroup
+	for range streams {
+		all.Go(func() { forward(alone(), http.Header{"Idempotency-Key": {"hold"}}) })
+	}
+	until(t, "all streams are in use", func() bool { return held.Load() == streams })
+	if out := forward(both.plan(), http.Header{}); !out.Complete || out.Target != both.targets[1] || len(out.Attempts) != 1 {
+		t.Errorf("the next target: %+v", out)
+	}
+	all.Go(func() {
+		if out := forward(alone(), http.Header{}); !out.Complete || len(out.Attempts) != 1 || !out.Attempts[0].Reused {
+			t.Errorf("waits for a stream: %+v", out)
+		}
+	})
+	to, err := both.dispatcher.pools.route(s.URL+"/chat/completions", both.targets[0].Channel.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	until(t, "one waits", func() bool { return to.pool.waiting.Load() == 1 })
+	both.targets[0].Channel.Config.Timeouts.Pool = 2 * streamPoll
+	if out := forward(alone(), http.Header{}); out.Err == nil || out.Err.Status != 429 || out.Target != nil || len(out.Attempts) != 0 {
+		t.Errorf("not for ever: %+v", out)
+	}
+	close(hold)
+	all.Wait()
+	if opened, _ := d.count(); opened != 1 || both.targets[0].ErrorRate() != 0 {
+		t.Errorf("%d connections, error rate %v", opened, both.targets[0].ErrorRate())
+	}
+	both.settled()
 }

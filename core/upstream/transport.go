@@ -50,6 +50,9 @@ const (
 type netTransport struct {
 	http   http.Transport
 	idlers idlers
+	// multiplexes: a connection speaks HTTP/2. net/http then makes another
+	// whenever all are at the origin's limit, whatever MaxConnsPerHost says.
+	multiplexes atomic.Bool
 }
 
 func newNetTransport(s *settings, g guard, roots *x509.CertPool, dial dialFunc) *netTransport {
@@ -90,6 +93,9 @@ func newNetTransport(s *settings, g guard, roots *x509.CertPool, dial dialFunc) 
 	}
 	// One time-out covers name lookup, TCP and TLS, which net/http's own two do not.
 	t.http.DialTLSContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		if n := s.pool.MaxConnections; n > 0 && t.multiplexes.Load() && t.idlers.open() >= n {
+			return nil, errFull
+		}
 		ctx, cancel := bounded(ctx, s.connect)
 		defer cancel()
 		c, err := connect(ctx, network, addr)
@@ -100,6 +106,9 @@ func newNetTransport(s *settings, g guard, roots *x509.CertPool, dial dialFunc) 
 		if err := secure.HandshakeContext(ctx); err != nil {
 			_ = c.Close() // the handshake's error says it all
 			return nil, errConnect{err}
+		}
+		if secure.ConnectionState().NegotiatedProtocol == "h2" {
+			t.multiplexes.Store(true)
 		}
 		return t.fresh(secure, nil)
 	}
@@ -158,6 +167,7 @@ type conn struct {
 	// These are the idlers'.
 	uses   uint64
 	idle   time.Time // since when
+	made   bool      // it is counted
 	closed bool
 }
 
