@@ -220,13 +220,8 @@ func candidate(t *Target, info sdk.ModelInfo) sdk.Candidate {
 		Priority: t.Channel.Config.Priority, Weight: t.Channel.Config.Weight,
 		ContextTokens: info.ContextTokens,
 	}
-	for _, p := range t.Channel.Config.Prices {
-		if p.Model == t.Model || p.Model == "*" && c.InputPrice == nil {
-			c.InputPrice, c.OutputPrice = &p.Input, &p.Output
-			if p.Model == t.Model {
-				break
-			}
-		}
+	if p := t.Channel.Config.Price(t.Model); p != nil {
+		c.InputPrice, c.OutputPrice = &p.Input, &p.Output
 	}
 	return c
 }

@@ -187,6 +187,20 @@ func (b *block) credential(name string, at hcl.Range, v cty.Value, lacks []missi
 	return key{secret: Secret(s)}
 }
 
+// Price of a model on the channel; nil: it is not known.
+func (c *Channel) Price(model string) *Price {
+	var others *Price
+	for i := range c.Prices {
+		switch p := &c.Prices[i]; p.Model {
+		case model:
+			return p
+		case "*":
+			others = p
+		}
+	}
+	return others
+}
+
 func readPrices(b *block) []Price {
 	var prices []Price
 	seen := table[Price]{}

@@ -9,7 +9,7 @@
 //	plugins.go      plugin blocks, providers.go: provider blocks, and ours
 //	channels.go     channel blocks and their keys
 //	bans.go         bans and retry_budget blocks
-//	batch.go        the batch block
+//	batch.go        the batch block, telemetry.go: the telemetry block
 //	pipelines.go    pipelines, steps and routes
 //	server.go       server, admin, log, store and key blocks
 //	decode.go       a plugin's config block by the plugin's own schema
@@ -53,6 +53,7 @@ type Config struct {
 	// RetryBudget of the whole router.
 	RetryBudget RetryBudget
 	Batch       Batch
+	Telemetry   Telemetry
 	// Hash changes with anything that matters, secrets included, which it
 	// does not reveal. It compares within one process only: its key is made
 	// at start.
@@ -332,6 +333,24 @@ type Batch struct {
 	Retries int
 	// Backoff before the first retry. It doubles up to MaxBackoff.
 	Backoff, MaxBackoff time.Duration
+}
+
+// Telemetry says where traces and metrics are sent by OTLP.
+type Telemetry struct {
+	// Endpoint is the collector's URL, without /v1/traces; empty: nothing is sent.
+	Endpoint string
+	Protocol string // grpc or http, which is protobuf over HTTP
+	// Headers of every export.
+	Headers Env
+	// Sample is the part, from 0 to 1, of the requests that are traced where
+	// their caller does not say.
+	Sample float64
+	// Propagate sends traceparent and tracestate on to the upstreams.
+	Propagate bool
+	// Interval is how often metrics are sent, Timeout bounds each export.
+	Interval, Timeout time.Duration
+	// Service is what the router calls itself.
+	Service string
 }
 
 // Pipeline is the steps of a route, in file order.

@@ -12,17 +12,18 @@ const (
 // Defaults are what a file need not say. What a step does by default stands in
 // default.hcl instead, beside the pipeline that uses it.
 var Defaults = struct {
-	Server   Server
-	Admin    Admin
-	Log      Log
-	Plugin   Plugin
-	Channel  Channel
-	Timeouts Timeouts
-	Pool     Pool
-	Bans     Bans
-	Budget   RetryBudget
-	Batch    Batch
-	Route    Route
+	Server    Server
+	Admin     Admin
+	Log       Log
+	Plugin    Plugin
+	Channel   Channel
+	Timeouts  Timeouts
+	Pool      Pool
+	Bans      Bans
+	Budget    RetryBudget
+	Batch     Batch
+	Route     Route
+	Telemetry Telemetry
 	// ResponseTTL is as long as OpenAI keeps a response.
 	ResponseTTL time.Duration
 }{
@@ -93,6 +94,8 @@ var Defaults = struct {
 		Backoff:     time.Second,
 		MaxBackoff:  time.Minute,
 	},
+	// The interval and the timeout are those of OpenTelemetry's SDKs.
+	Telemetry:   Telemetry{Protocol: "http", Sample: 1, Interval: time.Minute, Timeout: 10 * time.Second, Service: "smartrouter"},
 	Route:       Route{Name: "default", Paths: []string{"/v1/*"}, Models: []string{"*"}},
 	ResponseTTL: 30 * 24 * time.Hour,
 }

@@ -39,7 +39,7 @@ func (l *loader) hash() {
 	for _, k := range c.Keys {
 		secrets = append(secrets, k.Secret.Reveal())
 	}
-	c.Hash = keyed(plain, secrets)
+	c.Hash = keyed(plain, secrets, map[string]string(c.Telemetry.Headers))
 }
 
 // keyed is the HMAC of values as JSON.

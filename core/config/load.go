@@ -138,6 +138,7 @@ func (l *loader) read() {
 	l.readBans(top.single("bans"))
 	l.readRetryBudget(top.single("retry_budget"))
 	l.readBatch(top.single("batch"))
+	l.readTelemetry(top.single("telemetry"))
 	top.done()
 	if len(channels) == 0 && len(l.mistakes) == 0 {
 		top.mistakef(top.head, "declare one, such as this that needs no key\nchannel \"demo\" {\n  provider = provider.demo\n}", "no channel is declared")

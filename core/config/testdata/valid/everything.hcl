@@ -215,3 +215,14 @@ route "chat" {
 route "rest" {
   pipeline = pipeline.short
 }
+
+telemetry {
+  endpoint  = "https://collector.example.com/otlp"
+  protocol  = "grpc"
+  headers   = { authorization = "Bearer secret-of-the-collector" }
+  sample    = 0.25
+  propagate = true
+  interval  = "15s"
+  timeout   = "3s"
+  service   = "llm-gateway"
+}

@@ -1,0 +1,7 @@
+telemetry {
+  protocol = "grpc"
+}
+
+channel "demo" {
+  provider = provider.demo
+}
