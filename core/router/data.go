@@ -20,17 +20,21 @@ import (
 //	admin.token  what the admin listener asks for
 //	pepper       the router's own secret: API keys are digested with it
 //	plugins/     a folder for each plugin
+//	files/       what callers uploaded, and what their batches made
+//	batches/     a journal for each batch
 //	run/         sockets, while the router runs
 //	lock         held while the router runs
 type dataDir struct {
 	token  string
 	pepper []byte
+	dir    string
 	lock   *os.File
 }
 
 const secretBytes = 32
 
 func openDataDir(dir string) (d dataDir, err error) {
+	d.dir = dir
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return d, fmt.Errorf("data folder: %w", err)
 	}

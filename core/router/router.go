@@ -22,6 +22,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/smart-ai-router/smartrouter/core/batch"
 	"github.com/smart-ai-router/smartrouter/core/board"
 	"github.com/smart-ai-router/smartrouter/core/catalog"
 	"github.com/smart-ai-router/smartrouter/core/config"
@@ -195,7 +196,16 @@ func (r *Router) State() *server.State { return r.state }
 // Serve listens until ctx ends, then drains. ready is called with the
 // addresses when both listeners are open.
 func (r *Router) Serve(ctx context.Context, ready func(public, admin net.Addr)) error {
-	s := server.New(server.Options{Log: r.log.Named("server"), Metrics: r.metrics, AdminToken: r.data.token, State: r.state})
+	batches, err := batch.Open(batch.Options{
+		Dir: r.data.dir, Config: r.cfg.Batch, MaxLine: r.cfg.Server.MaxBody, Log: r.log.Named("batch"),
+	})
+	if err != nil {
+		return err
+	}
+	defer batches.Close()
+	s := server.New(server.Options{
+		Log: r.log.Named("server"), Metrics: r.metrics, AdminToken: r.data.token, State: r.state, Batches: batches,
+	})
 	var listen net.ListenConfig
 	public, err := listen.Listen(ctx, "tcp", r.cfg.Server.Address)
 	if err != nil {
@@ -213,6 +223,9 @@ func (r *Router) Serve(ctx context.Context, ready func(public, admin net.Addr)) 
 		go func() { failed <- s.ServeAdmin(admin) }()
 	}
 	go func() { failed <- s.ServePublic(public) }()
+	working, rest := context.WithCancel(ctx)
+	defer rest()
+	go batches.Run(working, s)
 	ready(public.Addr(), adminAddr)
 	select {
 	case err = <-failed:
@@ -220,6 +233,13 @@ func (r *Router) Serve(ctx context.Context, ready func(public, admin net.Addr)) 
 	}
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.cfg.Server.DrainTimeout)
 	defer cancel()
+	rest()
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		batches.Drain(drain)
+	}()
+	defer func() { <-drained }()
 	if derr := s.Drain(drain); derr != nil && !errors.Is(derr, context.DeadlineExceeded) {
 		err = errors.Join(err, derr)
 	}

@@ -6,6 +6,8 @@
 //	keys.go       API keys as digests
 //	handle.go     a request from its first byte to its last
 //	responses.go  responses by their id, pins.go: which channel made which
+//	batches.go    files and batches, lines.go: how a line of a batch is run,
+//	              batch_metrics.go
 //	body.go       reading a request's body once
 //	load.go       what the router has on its hands, and when that is enough
 //	door.go       how many clients are let in

@@ -34,7 +34,7 @@ func (s *Server) infer(e sdk.Endpoint) http.Handler {
 			fail(w, err)
 			out.status = err.Status
 		}
-		s.finish(e, start, r, out)
+		s.finish(r.Context(), e, start, out)
 	})
 }
 
@@ -44,6 +44,7 @@ type outcome struct {
 	cache   string
 	source  string
 	forward upstream.Outcome
+	busy    bool // a line of a batch found no place
 }
 
 // serve answers the request, or returns why it can't be.
@@ -78,6 +79,8 @@ type asked struct {
 	caller   string
 	header   http.Header
 	body     []byte
+	// lanes say where a line of a batch may go now; nil: anywhere.
+	lanes *lanes
 }
 
 // reply takes a request through its pipeline and, where that says so, to an
@@ -139,7 +142,14 @@ func (s *Server) reply(ctx context.Context, st *State, w http.ResponseWriter, a 
 	if v.Keep != nil {
 		call.Capture = v.Keep.MaxBytes
 	}
-	out.forward = st.Dispatcher.Forward(ctx, w, call, &v.Walk)
+	targets := upstream.Targets(&v.Walk)
+	if a.lanes != nil {
+		l := &lineWalk{walk: targets, lanes: a.lanes, cfg: &st.Config.Batch}
+		defer l.release()
+		defer func() { out.busy = l.skipped && len(out.forward.Attempts) == 0 }()
+		targets = l
+	}
+	out.forward = st.Dispatcher.Forward(ctx, w, call, targets)
 	f := &out.forward
 	out.status = f.Status
 	switch {
@@ -201,7 +211,7 @@ func rejected(r *pipeline.Rejection) *wire.Error {
 }
 
 // finish counts the request and says it in the log, for those who listen.
-func (s *Server) finish(e sdk.Endpoint, start time.Time, r *http.Request, out outcome) {
+func (s *Server) finish(ctx context.Context, e sdk.Endpoint, start time.Time, out outcome) {
 	took := time.Since(start)
 	s.metrics.requests.WithLabelValues(string(e), strconv.Itoa(out.status)).Inc()
 	f := &out.forward
@@ -213,7 +223,7 @@ func (s *Server) finish(e sdk.Endpoint, start time.Time, r *http.Request, out ou
 	if f.TTFT > 0 {
 		s.metrics.ttft.WithLabelValues(string(e), channel, model).Observe(f.TTFT.Seconds())
 	}
-	if out.status == statusClientLeft || f.Committed && r.Context().Err() != nil {
+	if out.status == statusClientLeft || f.Committed && ctx.Err() != nil {
 		s.metrics.cancelled.Inc()
 	}
 	if s.log.IsDebug() {

@@ -50,6 +50,20 @@ func (k *Keys) digest(key string) (d [sha256.Size]byte) {
 // Required reports whether callers need a key.
 func (k *Keys) Required() bool { return len(k.names) > 0 }
 
+// Has reports whether a caller of this name may ask; the empty one is whoever
+// has no key.
+func (k *Keys) Has(name string) bool {
+	if name == "" {
+		return !k.Required()
+	}
+	for _, n := range k.names {
+		if n == name {
+			return true
+		}
+	}
+	return false
+}
+
 // Name of the caller whose key this is. The map is searched by a digest that
 // callers can't choose, so its timing tells nothing about the keys.
 func (k *Keys) Name(key string) (string, bool) {

@@ -75,7 +75,7 @@ func (s *Server) response(w http.ResponseWriter, r *http.Request) {
 		fail(w, err)
 		out.status = err.Status
 	}
-	s.finish(endpointResponse, start, r, out)
+	s.finish(r.Context(), endpointResponse, start, out)
 }
 
 func (s *Server) pass(st *State, w http.ResponseWriter, r *http.Request) (out outcome, _ *wire.Error) {

@@ -12,6 +12,7 @@ import (
 	"github.com/gorilla/mux"
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/smart-ai-router/smartrouter/core/batch"
 	"github.com/smart-ai-router/smartrouter/core/config"
 	"github.com/smart-ai-router/smartrouter/core/wire"
 	"github.com/smart-ai-router/smartrouter/sdk"
@@ -23,6 +24,8 @@ type Server struct {
 	metrics *Metrics
 	state   atomic.Pointer[State]
 	ids     ids
+	batches *batch.Batches // nil: there are no such endpoints
+	lanes   lanes
 	load    *load
 
 	public, admin *http.Server
@@ -38,6 +41,8 @@ type Options struct {
 	// AdminToken is what the admin listener asks for.
 	AdminToken string
 	State      *State
+	// Batches answer the files and batches endpoints; nil: there are none.
+	Batches *batch.Batches
 }
 
 // New is a server that does not listen yet.
@@ -45,6 +50,10 @@ func New(o Options) *Server {
 	s := &Server{log: o.Log, metrics: o.Metrics, load: newLoad(o.Metrics.Shed)}
 	s.ids.init()
 	s.state.Store(o.State)
+	if o.Batches != nil {
+		s.batches = o.Batches
+		o.Metrics.registry.MustRegister(&batchSnapshot{o.Batches})
+	}
 	cfg := o.State.Config.Server
 	base, cut := context.WithCancel(context.Background())
 	s.cut = cut
@@ -96,6 +105,9 @@ func (s *Server) routes() http.Handler {
 	r.HandleFunc("/v1/responses/{id}", s.response).Methods(http.MethodGet, http.MethodDelete)
 	r.HandleFunc("/v1/responses/{id}/cancel", s.response).Methods(http.MethodPost)
 	r.HandleFunc("/v1/responses/{id}/input_items", s.response).Methods(http.MethodGet)
+	if s.batches != nil {
+		s.batchRoutes(r)
+	}
 	r.HandleFunc("/v1/models", s.guarded(s.models)).Methods(http.MethodGet, http.MethodHead)
 	r.HandleFunc("/v1/models/{id:.+}", s.guarded(s.model)).Methods(http.MethodGet, http.MethodHead)
 	r.HandleFunc("/healthz", s.healthz).Methods(http.MethodGet, http.MethodHead)
@@ -172,6 +184,8 @@ func wrongMethod(w http.ResponseWriter, r *http.Request) {
 		allow = http.MethodGet
 	case kept:
 		allow = "GET, DELETE"
+	default:
+		allow = batchMethods(r.URL.Path, allow)
 	}
 	w.Header().Set("Allow", allow)
 	fail(w, &wire.Error{
