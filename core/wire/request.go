@@ -35,6 +35,7 @@ type Request struct {
 	// Unstored: the provider is not to keep its response.
 	Unstored bool
 
-	// StreamOptions is where a JSON body has them.
+	// TemperatureAt and StreamOptions are where a JSON body has them.
+	TemperatureAt rawjson.Range
 	StreamOptions rawjson.Range
 }

@@ -15,6 +15,9 @@
 //   - resume.go: [Resume] makes of a second stream what the client lacks:
 //     [Verify] of one that must repeat the first, [Continue] of one that goes on.
 //   - compare.go: how it tells what was repeated; mismatch.go: what was not.
+//   - forms.go: [Refit] gives a kept answer the form that a request wants, by
+//     [Whole] of a stream and [Events] of a whole answer; [Sound] says which
+//     answers may be kept, [Content] which requests they answer.
 //   - prefill.go: [Prefill] is the request that makes a model go on.
 //
 // Nothing is decoded that is not asked for: a request costs one pass over its

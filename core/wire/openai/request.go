@@ -2,6 +2,7 @@ package openai
 
 import (
 	"fmt"
+	"strconv"
 
 	"github.com/smart-ai-router/smartrouter/core/wire"
 	"github.com/smart-ai-router/smartrouter/core/wire/rawjson"
@@ -35,13 +36,14 @@ const (
 	fQuery
 	fPreviousResponseID
 	fStore
+	fTemperature
 	fieldCount
 )
 
 var requestKeys = rawjson.NewKeys("model", "stream", "stream_options", "n", "tools", "functions", "messages", "input",
 	"prompt", "instructions", "response_format", "text", "max_tokens", "max_completion_tokens", "max_output_tokens",
 	"fallbacks", "user", "prompt_cache_key", "documents", "query",
-	"previous_response_id", "store")
+	"previous_response_id", "store", "temperature")
 
 // ReadRequest reads a JSON body. The error is always a *[wire.Error] with
 // status 400: for a body that is no single well-formed JSON object, that has a
@@ -89,6 +91,7 @@ func ReadRequest(endpoint sdk.Endpoint, body []byte) (wire.Request, error) {
 			r.MaxTokens = n
 		}
 	}
+	r.TemperatureAt = at[fTemperature].Value
 	r.Tools = filled(raw(fTools)) || filled(raw(fFunctions))
 	r.JSON = wantsJSON(raw(fResponseFormat)) || wantsJSON(child(raw(fText), "format"))
 	if at[fUser].Value.Present() {
@@ -139,6 +142,23 @@ func Outgoing(edits []rawjson.Edit, body []byte, r *wire.Request, model string, 
 		edits = append(edits, rawjson.Edit{Op: rawjson.Set, Key: "stream_options", Value: options})
 	}
 	return edits
+}
+
+// Temperature is the one that a request asks for, which was read from body: 1,
+// OpenAI's default, where it does not say, and 0 where its endpoint draws nothing.
+func Temperature(body []byte, r *wire.Request) float64 {
+	switch r.Endpoint {
+	case sdk.Chat, sdk.Completions, sdk.Responses:
+	default:
+		return 0
+	}
+	const longest = 32 // of a number that makes sense
+	if raw := r.TemperatureAt.Of(body); len(raw) > 0 && len(raw) <= longest {
+		if t, err := strconv.ParseFloat(string(raw), 64); err == nil {
+			return t
+		}
+	}
+	return 1
 }
 
 func modelOptional(endpoint sdk.Endpoint) bool {

@@ -73,7 +73,8 @@ func TestReadRequest(t *testing.T) {
 					t.Errorf("the model's range holds %q", name)
 				}
 			}
-			got.Prefix, got.ModelAt, got.FallbacksAt, got.StreamOptions = 0, rawjson.Range{}, rawjson.Range{}, rawjson.Range{}
+			got.Prefix, got.ModelAt, got.FallbacksAt = 0, rawjson.Range{}, rawjson.Range{}
+			got.StreamOptions, got.TemperatureAt = rawjson.Range{}, rawjson.Range{}
 			tc.want.Endpoint = tc.endpoint
 			if !reflect.DeepEqual(got, tc.want) {
 				t.Errorf("got  %+v\nwant %+v", got, tc.want)
