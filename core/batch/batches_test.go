@@ -1,0 +1,642 @@
+package batch
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/smart-ai-router/smartrouter/core/config"
+	"github.com/smart-ai-router/smartrouter/core/wire"
+)
+
+const chat = "/v1/chat/completions"
+
+// runner answers lines by a function, and counts how often each was run.
+type runner struct {
+	answer func(ctx context.Context, id string, n int) Answer
+
+	mu   sync.Mutex
+	runs map[string]int
+	most int // at the same time
+	now  int
+}
+
+func (r *runner) Run(ctx context.Context, q Request) Answer {
+	var body struct{ ID string }
+	if json.Unmarshal(q.Body, &body) != nil {
+		return Answer{Status: 400}
+	}
+	r.mu.Lock()
+	if r.runs == nil {
+		r.runs = make(map[string]int)
+	}
+	r.runs[body.ID]++
+	n := r.runs[body.ID]
+	r.now++
+	r.most = max(r.most, r.now)
+	r.mu.Unlock()
+	defer func() {
+		r.mu.Lock()
+		r.now--
+		r.mu.Unlock()
+	}()
+	return r.answer(ctx, body.ID, n)
+}
+
+func (r *runner) total() (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, k := range r.runs {
+		n += k
+	}
+	return n
+}
+
+func good(id string) Answer {
+	return Answer{Status: 200, RequestID: "r-" + id, ContentType: "application/json", Body: []byte("{\n \"echo\": \"" + id + "\"\n}"),
+		Usage: wire.Usage{Input: 2, Output: 3, Cached: 1}}
+}
+
+func always(context.Context, string, int) Answer { return good("any") }
+
+func limitsOfTests() config.Batch {
+	c := config.Defaults.Batch
+	c.Backoff, c.MaxBackoff = time.Millisecond, 4*time.Millisecond
+	c.MaxFile, c.MaxStored = 1<<20, 4<<20
+	return c
+}
+
+func openAt(t *testing.T, dir string, change ...func(*Options)) *Batches {
+	t.Helper()
+	o := Options{Dir: dir, Config: limitsOfTests(), MaxLine: 1 << 10, Log: hclog.NewNullLogger()}
+	for _, c := range change {
+		c(&o)
+	}
+	b, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// start runs until the returned function is called.
+func start(t *testing.T, b *Batches, r Runner) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	go b.Run(ctx, r)
+	stop = sync.OnceFunc(func() {
+		cancel()
+		drain, over := context.WithTimeout(context.Background(), 10*time.Second)
+		defer over()
+		b.Drain(drain)
+	})
+	t.Cleanup(stop)
+	return stop
+}
+
+func upload(t *testing.T, b *Batches, owner, text string) File {
+	t.Helper()
+	u, err := b.NewUpload()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := u.Read(strings.NewReader(text)); err != nil {
+		t.Fatal(err)
+	}
+	f, err := u.Keep(owner, "in.jsonl", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func requests(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, `{"custom_id":"c%d","method":"POST","url":%q,"body":{"id":"c%d"}}`+"\n", i, chat, i)
+	}
+	return b.String()
+}
+
+func create(t *testing.T, b *Batches, owner, file string) Batch {
+	t.Helper()
+	made, err := b.Create(Order{Owner: owner, Endpoint: chat, Input: file, Window: "24h"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made
+}
+
+// until polls a batch until it is as asked.
+func until(t *testing.T, b *Batches, owner, id, what string, ok func(Batch) bool) Batch {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+		got, err := b.Batch(owner, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ok(got) {
+			return got
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("not %s: %+v", what, got)
+		}
+	}
+}
+
+func ended(b Batch) bool { return b.Status.Final() }
+
+// outLine is a line of an output or an error file.
+type outLine struct {
+	ID       string
+	CustomID string `json:"custom_id"`
+	Response *struct {
+		StatusCode int             `json:"status_code"`
+		RequestID  string          `json:"request_id"`
+		Body       json.RawMessage `json:"body"`
+	}
+	Error *struct{ Code, Message string }
+}
+
+func content(t *testing.T, b *Batches, owner string, id *string) (all []outLine) {
+	t.Helper()
+	if id == nil {
+		return nil
+	}
+	f, meta, err := b.Content(owner, *id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || info.Size() != meta.Bytes || meta.Purpose != PurposeOutput {
+		t.Errorf("%+v is %v, %v", meta, info, err)
+	}
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		var l outLine
+		if err := json.Unmarshal(lines.Bytes(), &l); err != nil {
+			t.Fatalf("%s: %v", lines.Bytes(), err)
+		}
+		all = append(all, l)
+	}
+	return all
+}
+
+func TestBatchEndsWithOutputInTheOrderOfItsInput(t *testing.T) {
+	t.Parallel()
+	b := openAt(t, t.TempDir())
+	r := &runner{answer: func(_ context.Context, id string, _ int) Answer {
+		if id == "c3" {
+			return Answer{Status: 400, RequestID: "r", ContentType: "application/json", Body: []byte(`{"error":{"message":"no"}}`)}
+		}
+		return good(id)
+	}}
+	start(t, b, r)
+	f := upload(t, b, "ann", requests(100))
+	made := create(t, b, "ann", f.ID)
+	if made.Status != Validating || made.Object != "batch" || made.InputFileID != f.ID {
+		t.Errorf("made %+v", made)
+	}
+	got := until(t, b, "ann", made.ID, "ended", ended)
+	if got.Status != Completed || got.RequestCounts != (Counts{100, 99, 1}) || got.CompletedAt == nil || got.FinalizingAt == nil || got.InProgressAt == nil {
+		t.Errorf("%+v", got)
+	}
+	if got.Usage.Input != 198 || got.Usage.Output != 297 || got.Usage.Total != 495 || got.Usage.InputDetails.Cached != 99 {
+		t.Errorf("usage %+v", got.Usage)
+	}
+	out := content(t, b, "ann", got.OutputFileID)
+	want := 0
+	for _, l := range out {
+		if want == 3 {
+			want++
+		}
+		if l.CustomID != fmt.Sprintf("c%d", want) || l.Error != nil || l.Response.StatusCode != 200 || string(l.Response.Body) != fmt.Sprintf(`{"echo":"c%d"}`, want) {
+			t.Fatalf("line %d is %+v", want, l)
+		}
+		want++
+	}
+	bad := content(t, b, "ann", got.ErrorFileID)
+	if want != 100 || len(bad) != 1 || bad[0].CustomID != "c3" || bad[0].Response.StatusCode != 400 || bad[0].Error != nil {
+		t.Errorf("%d good, bad %+v", want, bad)
+	}
+	if n := r.total(); n != 100 {
+		t.Errorf("%d runs", n)
+	}
+	if r.most > limitsOfTests().Concurrency {
+		t.Errorf("%d lines at the same time", r.most)
+	}
+}
+
+func TestRestartsRecordEachLineOnce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	const n = 300
+	r := &runner{answer: func(_ context.Context, id string, _ int) Answer { return good(id) }}
+	b := openAt(t, dir)
+	id := create(t, b, "ann", upload(t, b, "ann", requests(n)).ID).ID
+	for round := range 4 {
+		stop := start(t, b, r)
+		until(t, b, "ann", id, "further", func(x Batch) bool {
+			return x.RequestCounts.Completed > round*50 || x.Status.Final()
+		})
+		stop()
+		// As a kill leaves it: the journal ends anywhere.
+		path := b.path(id)
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Contains(text, []byte(`"completed"`)) {
+			if err := os.WriteFile(path, text[:len(text)-1], 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		b = openAt(t, dir)
+	}
+	start(t, b, r)
+	got := until(t, b, "ann", id, "ended", ended)
+	seen := map[string]bool{}
+	for _, l := range content(t, b, "ann", got.OutputFileID) {
+		if seen[l.CustomID] {
+			t.Errorf("%s is there twice", l.CustomID)
+		}
+		seen[l.CustomID] = true
+	}
+	if got.Status != Completed || got.RequestCounts != (Counts{n, n, 0}) || len(seen) != n {
+		t.Errorf("%+v, %d results", got, len(seen))
+	}
+	// Only the four lines whose record was torn were run again.
+	if runs := r.total(); runs > n+4 {
+		t.Errorf("%d runs of %d lines", runs, n)
+	}
+}
+
+func TestKilledWhileFinalizingMakesTheSameFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	b := openAt(t, dir)
+	stop := start(t, b, &runner{answer: always})
+	id := create(t, b, "ann", upload(t, b, "ann", requests(5)).ID).ID
+	first := until(t, b, "ann", id, "ended", ended)
+	stop()
+	// The journal as it was before its last record, with the lines in it.
+	b = openAt(t, dir)
+	w := b.all[id]
+	j := (&record{kind: kindHead, payload: mustJSON(w.head)}).append(nil)
+	for _, s := range w.states[:len(w.states)-1] {
+		if s.Status == Finalizing {
+			for i := range 5 {
+				j = (&record{kind: kindGood, line: i + 1, payload: fmt.Appendf(nil, `{"custom_id":"c%d"}`, i)}).append(j)
+			}
+		}
+		j = (&record{kind: kindState, payload: mustJSON(s)}).append(j)
+	}
+	if err := os.WriteFile(b.path(id), j, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := &runner{answer: always}
+	b = openAt(t, dir)
+	start(t, b, r)
+	got := until(t, b, "ann", id, "ended", ended)
+	if got.Status != Completed || *got.OutputFileID != *first.OutputFileID || r.total() != 0 {
+		t.Errorf("%+v, %d runs", got, r.total())
+	}
+	if out := content(t, b, "ann", got.OutputFileID); len(out) != 5 || out[4].CustomID != "c4" {
+		t.Errorf("%+v", out)
+	}
+}
+
+func mustJSON(v any) []byte {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return text
+}
+
+func TestRetries(t *testing.T) {
+	t.Parallel()
+	b := openAt(t, t.TempDir())
+	quotaBody := []byte(`{"error":{"message":"empty","code":"insufficient_quota"}}`)
+	r := &runner{answer: func(_ context.Context, id string, n int) Answer {
+		switch {
+		case id == "c0" && n <= 20:
+			return Answer{Status: 429}
+		case id == "c1" && n <= 4:
+			return Answer{Busy: true}
+		case id == "c2" && n <= 5:
+			return Answer{Status: 500}
+		case id == "c3":
+			return Answer{Status: 502}
+		case id == "c4":
+			return Answer{Status: 429, Body: quotaBody}
+		case id == "c5" && n <= 20:
+			return Answer{Status: 503}
+		case id == "c6":
+			return Answer{Status: 422}
+		}
+		return good(id)
+	}}
+	start(t, b, r)
+	id := create(t, b, "", upload(t, b, "", requests(8)).ID).ID
+	got := until(t, b, "", id, "ended", ended)
+	if got.RequestCounts != (Counts{8, 5, 3}) {
+		t.Errorf("%+v", got.RequestCounts)
+	}
+	for id, want := range map[string]int{"c0": 21, "c1": 5, "c2": 6, "c3": 6, "c4": 6, "c5": 21, "c6": 1, "c7": 1} {
+		if r.runs[id] != want {
+			t.Errorf("%s was run %d times, want %d", id, r.runs[id], want)
+		}
+	}
+	if s := b.Stats(); s.Completed != 5 || s.Failed != 3 || s.Busy != 4 || s.Retried != 20+5+5+5+20 || s.Batches[Completed] != 1 {
+		t.Errorf("%+v", s)
+	}
+}
+
+func TestRetryAfterIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	b := openAt(t, t.TempDir())
+	var first, second time.Time
+	const wait = 300 * time.Millisecond
+	start(t, b, &runner{answer: func(_ context.Context, id string, n int) Answer {
+		if n == 1 {
+			first = time.Now()
+			return Answer{Status: 429, RetryAfter: wait}
+		}
+		second = time.Now()
+		return good(id)
+	}})
+	id := create(t, b, "", upload(t, b, "", requests(1)).ID).ID
+	until(t, b, "", id, "ended", ended)
+	if second.Sub(first) < wait {
+		t.Errorf("came again after %s", second.Sub(first))
+	}
+}
+
+// hold answers nothing until its context or the channel ends.
+func hold(open <-chan struct{}) func(context.Context, string, int) Answer {
+	return func(ctx context.Context, id string, _ int) Answer {
+		select {
+		case <-open:
+			return good(id)
+		case <-ctx.Done():
+			return Answer{}
+		}
+	}
+}
+
+func TestCancelLetsLinesUnderWayFinish(t *testing.T) {
+	t.Parallel()
+	b := openAt(t, t.TempDir(), func(o *Options) { o.Config.Concurrency = 4 })
+	open := make(chan struct{})
+	start(t, b, &runner{answer: hold(open)})
+	id := create(t, b, "ann", upload(t, b, "ann", requests(20)).ID).ID
+	for b.Stats().InFlight != 4 {
+		time.Sleep(time.Millisecond)
+	}
+	got, err := b.Cancel("ann", id)
+	if err != nil || got.Status != Cancelling || got.CancellingAt == nil {
+		t.Fatalf("%+v %v", got, err)
+	}
+	if again, err := b.Cancel("ann", id); err != nil || again.Status != Cancelling {
+		t.Errorf("again: %+v %v", again, err)
+	}
+	close(open)
+	got = until(t, b, "ann", id, "ended", ended)
+	if got.Status != Cancelled || got.RequestCounts != (Counts{20, 4, 16}) {
+		t.Errorf("%+v", got)
+	}
+	bad := content(t, b, "ann", got.ErrorFileID)
+	if len(content(t, b, "ann", got.OutputFileID)) != 4 || len(bad) != 16 || bad[0].Response != nil || bad[0].Error.Code != "batch_cancelled" {
+		t.Errorf("bad %+v", bad)
+	}
+	if _, err := b.Cancel("ann", id); err == nil {
+		t.Error("cancelled after its end")
+	}
+}
+
+func TestExpiryCutsAfterTheGrace(t *testing.T) {
+	t.Parallel()
+	b := openAt(t, t.TempDir(), func(o *Options) {
+		o.Config.Expiry, o.Config.Grace, o.Config.Concurrency = 50*time.Millisecond, time.Millisecond, 2
+	})
+	start(t, b, &runner{answer: func(ctx context.Context, id string, n int) Answer {
+		if id == "c0" {
+			return good(id)
+		}
+		return hold(nil)(ctx, id, n)
+	}})
+	id := create(t, b, "ann", upload(t, b, "ann", requests(9)).ID).ID
+	got := until(t, b, "ann", id, "ended", ended)
+	bad := content(t, b, "ann", got.ErrorFileID)
+	if got.Status != Expired || got.ExpiredAt == nil || got.RequestCounts != (Counts{9, 1, 8}) || len(bad) != 8 || bad[0].Error.Code != "batch_expired" {
+		t.Errorf("%+v, bad %+v", got, bad)
+	}
+}
+
+func TestDrainCutsLinesAndTheNextRouterRunsThem(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	b := openAt(t, dir)
+	ctx, stop := context.WithCancel(t.Context())
+	go b.Run(ctx, &runner{answer: hold(nil)})
+	id := create(t, b, "ann", upload(t, b, "ann", requests(3)).ID).ID
+	for b.Stats().InFlight != 3 {
+		time.Sleep(time.Millisecond)
+	}
+	stop()
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	b.Drain(over)
+	b = openAt(t, dir)
+	start(t, b, &runner{answer: always})
+	if got := until(t, b, "ann", id, "ended", ended); got.RequestCounts != (Counts{3, 3, 0}) {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestOthersAndUnknownAreMissing(t *testing.T) {
+	t.Parallel()
+	b := openAt(t, t.TempDir())
+	start(t, b, &runner{answer: always})
+	f := upload(t, b, "ann", requests(1))
+	id := create(t, b, "ann", f.ID).ID
+	for _, owner := range []string{"bob", ""} {
+		_, notFile := b.File(owner, f.ID)
+		_, notBatch := b.Batch(owner, id)
+		_, _, notContent := b.Content(owner, f.ID)
+		_, notCancel := b.Cancel(owner, id)
+		_, notCreated := b.Create(Order{Owner: owner, Endpoint: chat, Input: f.ID, Window: "24h"})
+		for what, err := range map[string]error{
+			"file": notFile, "batch": notBatch, "content": notContent, "cancel": notCancel, "delete": b.DeleteFile(owner, f.ID),
+		} {
+			var werr *wire.Error
+			if !errors.As(err, &werr) || werr.Status != http.StatusNotFound {
+				t.Errorf("%s of another caller: %v", what, err)
+			}
+		}
+		var werr *wire.Error
+		if !errors.As(notCreated, &werr) || werr.Status != http.StatusBadRequest || werr.Param != "input_file_id" {
+			t.Errorf("a batch of another's file: %v", notCreated)
+		}
+		if p, _ := b.Files(owner, "", "", 10, false); len(p.Data) != 0 {
+			t.Errorf("%q lists %+v", owner, p)
+		}
+		if p, _ := b.List(owner, "", 10); len(p.Data) != 0 {
+			t.Errorf("%q lists %+v", owner, p)
+		}
+	}
+}
+
+func TestPages(t *testing.T) {
+	t.Parallel()
+	b := openAt(t, t.TempDir())
+	var ids []string
+	for range 5 {
+		ids = append(ids, upload(t, b, "ann", "x").ID)
+	}
+	p, err := b.Files("ann", "", "", 2, false)
+	if err != nil || len(p.Data) != 2 || p.Data[0].ID != ids[4] || p.LastID != ids[3] || p.FirstID != ids[4] || !p.HasMore {
+		t.Errorf("%+v %v", p, err)
+	}
+	p, err = b.Files("ann", PurposeBatch, ids[1], 2, false)
+	if err != nil || len(p.Data) != 1 || p.Data[0].ID != ids[0] || p.HasMore {
+		t.Errorf("%+v %v", p, err)
+	}
+	if p, err = b.Files("ann", "", "", 9, true); err != nil || p.FirstID != ids[0] {
+		t.Errorf("%+v %v", p, err)
+	}
+	if p, err = b.Files("ann", PurposeOutput, "", 9, true); err != nil || len(p.Data) != 0 {
+		t.Errorf("%+v %v", p, err)
+	}
+	if _, err = b.Files("ann", "", "file-none", 9, true); err == nil {
+		t.Error("a page after nothing")
+	}
+}
+
+func TestFilesInUseStayAndOldOnesGo(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	now := time.Now()
+	clock := func() time.Time { mu.Lock(); defer mu.Unlock(); return now }
+	dir := t.TempDir()
+	b := openAt(t, dir, func(o *Options) { o.Now = clock; o.Config.Expiry = 1000 * time.Hour })
+	open := make(chan struct{})
+	stop := start(t, b, &runner{answer: hold(open)})
+	used, idle := upload(t, b, "ann", requests(1)), upload(t, b, "ann", requests(1))
+	made, err := b.Create(Order{Owner: "ann", Endpoint: chat, Input: used.ID, Window: "1000h"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.DeleteFile("ann", used.ID); err == nil {
+		t.Error("a file in use was deleted")
+	}
+	mu.Lock()
+	now = now.Add(limitsOfTests().Keep + time.Hour)
+	mu.Unlock()
+	b.Sweep()
+	if _, err := os.Stat(b.files.path(idle.ID)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("an old file is there: %v", err)
+	}
+	if _, err := os.Stat(b.files.path(used.ID)); err != nil {
+		t.Errorf("a file in use is gone: %v", err)
+	}
+	close(open)
+	until(t, b, "ann", made.ID, "ended", ended)
+	mu.Lock()
+	now = now.Add(limitsOfTests().Keep + time.Hour)
+	mu.Unlock()
+	b.Sweep()
+	if _, err := b.Batch("ann", made.ID); err == nil {
+		t.Error("an old batch is there")
+	}
+	stop()
+	left, err := filepath.Glob(filepath.Join(dir, "*", "*"))
+	if err != nil || len(left) != 0 || b.Stats().FileBytes != 0 {
+		t.Errorf("left: %v, %+v, %v", left, b.Stats(), err)
+	}
+}
+
+func TestUploadLimits(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	b := openAt(t, dir, func(o *Options) { o.Config.MaxFile, o.Config.MaxStored = 10, 25 })
+	for _, test := range []struct {
+		name string
+		size int
+		code string
+	}{
+		{"fits", 10, ""}, {"too long", 11, "file_too_large"}, {"fits too", 10, ""}, {"no room", 6, "storage_limit_exceeded"}, {"last", 5, ""},
+	} {
+		u, err := b.NewUpload()
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = u.Read(io.LimitReader(zeros{}, int64(test.size)))
+		var werr *wire.Error
+		switch {
+		case test.code == "" && err == nil:
+			if _, err := u.Keep("ann", "f", 0); err != nil {
+				t.Fatal(err)
+			}
+		case !errors.As(err, &werr) || werr.Code != test.code:
+			t.Errorf("%s: %v", test.name, err)
+		}
+		u.Discard()
+	}
+	left, err := os.ReadDir(filepath.Join(dir, "files"))
+	if err != nil || len(left) != 2*3 {
+		t.Errorf("%d files, %v", len(left), err)
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return len(p), nil }
+
+func TestDamagedIsSetAside(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	b := openAt(t, dir)
+	keep, lose := upload(t, b, "ann", "keep"), upload(t, b, "ann", "lose")
+	made := create(t, b, "ann", keep.ID)
+	b.Close()
+	for path, text := range map[string]string{
+		b.files.path(lose.ID) + ".json": "{", b.files.path("file-alone"): "no metadata",
+		b.files.path(tempPrefix + "x"): "half", b.path("batch_x"): "garbage\n",
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		b = openAt(t, dir)
+		if _, err := b.File("ann", keep.ID); err != nil {
+			t.Error(err)
+		}
+		if _, err := b.File("ann", lose.ID); err == nil {
+			t.Error("damaged, and there")
+		}
+		if p, err := b.List("ann", "", 9); err != nil || len(p.Data) != 1 || p.Data[0].ID != made.ID {
+			t.Errorf("%+v %v", p, err)
+		}
+		b.Close()
+	}
+	names, err := filepath.Glob(filepath.Join(dir, "*", "*"))
+	if err != nil || len(names) != 2+2+1+1 { // a file, a damaged one, a batch, a damaged one
+		t.Errorf("%v %v", names, err)
+	}
+}
