@@ -110,7 +110,7 @@ func TestBadCertificates(t *testing.T) {
 		{name: "unknown authority", cert: newAuthority(t).certificate(t, nil)},
 		{name: "another host", cert: good.certificate(t, func(c *x509.Certificate) { c.IPAddresses, c.DNSNames = nil, []string{"api.example.com"} })},
 		{name: "expired", cert: good.certificate(t, func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) })},
-		{name: "not valid yet", cert: good.certificate(t, func(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Minute) })},
+		{name: "not valid yet", cert: good.certificate(t, func(c *x509.Certificate) { c.NotBefore = time.Now().Add(30 * time.Minute) })},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
