@@ -117,7 +117,7 @@ func (f *forward) goOn(ctx context.Context) verdict {
 	for !f.spent() && time.Now().Before(r.until) {
 		t, fallback, again := f.rescuer()
 		if t == nil {
-			if v := f.queue(ctx, time.Until(r.until)); v == final {
+			if v := f.queue(ctx, max(1, time.Until(r.until))); v == final {
 				return final
 			} else if v == cut {
 				continue
