@@ -57,7 +57,7 @@ pipeline "default" {
   # Sends the request. Each channel's provider names the adapter.
   step "call" {
     run          = provider.adapter
-    timeout      = "1s"  # of the adapter's answer, not of the model's
+    timeout      = "5s"  # of the adapter's answer, not of the model's
     max_attempts = 6     # over all targets of a request
     patience     = "5s"  # the longest Retry-After waited out before a fallback
     hold_headers = "15s" # how long a stream's headers wait for its content
