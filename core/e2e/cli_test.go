@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -116,7 +117,7 @@ func TestExplainCallsNoModel(t *testing.T) {
 		t.Errorf("plugin list: %v\n%s", err, out)
 	}
 	for _, q := range w.Requests() {
-		if q.Method != "GET" {
+		if q.Method == http.MethodPost {
 			t.Errorf("the provider was asked %s %s", q.Method, q.Path)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -195,8 +196,10 @@ func TestRouterKilledLeavesNoProcessAndAnswersFromItsCacheAfter(t *testing.T) {
 	if resp.Header.Get("X-Cache") != "hit" || !bytes.Equal(body, first) {
 		t.Errorf("after the kill: x-cache %q, %s; before: %s", resp.Header.Get("X-Cache"), body, first)
 	}
-	if asked := w.Requests(); len(asked) > 0 {
-		t.Errorf("the provider was asked %d times, first %s %s", len(asked), asked[0].Method, asked[0].Path)
+	for _, q := range w.Requests() {
+		if q.Method != http.MethodHead { // a warmed connection
+			t.Errorf("the provider was asked %s %s", q.Method, q.Path)
+		}
 	}
 }
 
