@@ -221,9 +221,8 @@ func (l *link) checkPolicy(c rueidis.Client) {
 	ctx, cancel := context.WithTimeout(l.ctx, l.timeout)
 	defer cancel()
 	info, err := c.Do(ctx, c.B().Info().Section("memory").Build()).ToString()
-	if _, policy, ok := strings.Cut(info, "maxmemory_policy:allkeys"); err == nil && ok {
-		policy, _, _ = strings.Cut(policy, "\r\n")
-		sdk.Log.Warn("redis may evict the lists that changes are found by; set maxmemory-policy volatile-ttl", "maxmemory_policy", "allkeys"+policy)
+	if err == nil && strings.Contains(info, "\nmaxmemory_policy:allkeys") && !strings.Contains(info, "\nmaxmemory:0\r") {
+		sdk.Log.Warn("redis may evict the lists that changes are found by: set maxmemory-policy to volatile-ttl", "address", l.address())
 	}
 }
 

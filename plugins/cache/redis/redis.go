@@ -145,7 +145,7 @@ func (r *redis) Put(ctx context.Context, entries ...sdk.Entry) error {
 		case e.Expires.After(lastExpiry):
 			e.Expires = lastExpiry
 		}
-		args = append(args, escape(e.Namespace), e.Key, rueidis.BinaryString(e.Value), strconv.FormatInt(e.Expires.UnixMilli(), 10))
+		args = append(args, escape(e.Namespace), e.Key, string(e.Value), strconv.FormatInt(e.Expires.UnixMilli(), 10))
 	}
 	if len(entries) == 0 {
 		return nil

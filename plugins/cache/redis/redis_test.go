@@ -262,6 +262,30 @@ func TestEvicted(t *testing.T) {
 	}
 }
 
+func TestWarnsOfAPolicyThatEvictsTheLists(t *testing.T) {
+	t.Parallel()
+	for args, want := range map[string]bool{
+		"--maxmemory 100mb --maxmemory-policy allkeys-lru":  true,
+		"--maxmemory 100mb --maxmemory-policy volatile-ttl": false,
+		"--maxmemory-policy allkeys-lru":                    false, // without a limit nothing is evicted
+	} {
+		t.Run(args, func(t *testing.T) {
+			t.Parallel()
+			p := process(t, redistest.Start(t, strings.Fields(args)...).URL, "p")
+			put(t, p.Cache(), entry("ns", "k", "v", time.Hour))
+			warned := func() bool { return strings.Contains(p.Logs(), "may evict the lists") }
+			if want {
+				eventually(t, "it warns", warned)
+				return
+			}
+			// It would have said so before it was started.
+			if p.Kill(); warned() {
+				t.Errorf("it warns:\n%s", p.Logs())
+			}
+		})
+	}
+}
+
 // An answer is bounded by its bytes too.
 func TestLargeValuesComeInPages(t *testing.T) {
 	t.Parallel()
