@@ -1,4 +1,4 @@
-# Two channels of one model, and a selector of our own that chooses between them.
+# Channels of one model, and a selector of our own that chooses between them.
 #
 #   go build -o steadiest . && smartrouter serve --config router.hcl
 
@@ -7,6 +7,11 @@ plugin "selector" "steadiest" {
   config {
     max_error_rate = 0.1
   }
+}
+
+# Simulated, so that the example runs as it is.
+channel "demo" {
+  provider = provider.demo
 }
 
 channel "openai" {
