@@ -33,6 +33,7 @@ func newServe() *cobra.Command {
 			defer out.close()
 			r, err := router.Open(ctx, router.Options{
 				Config: cfg, DataDir: p.data, Self: self, Log: newLog(cfg.Log, out), Unlogged: out.dropped.Load,
+				Version: version(),
 			})
 			if err != nil {
 				return err

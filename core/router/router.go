@@ -28,6 +28,7 @@ import (
 	"github.com/smart-ai-router/smartrouter/core/config"
 	"github.com/smart-ai-router/smartrouter/core/pipeline"
 	"github.com/smart-ai-router/smartrouter/core/server"
+	"github.com/smart-ai-router/smartrouter/core/telemetry"
 	"github.com/smart-ai-router/smartrouter/core/upstream"
 	"github.com/smart-ai-router/smartrouter/sdk"
 )
@@ -43,6 +44,8 @@ type Options struct {
 	Log  hclog.Logger
 	// Unlogged is how many lines of the log were dropped; nil: none are.
 	Unlogged func() uint64
+	// Version is what telemetry says of the router.
+	Version string
 }
 
 // Router is a running configuration.
@@ -51,6 +54,7 @@ type Router struct {
 	log     hclog.Logger
 	data    dataDir
 	metrics *server.Metrics
+	version string
 	state   *server.State
 
 	catalog *catalog.Catalog
@@ -67,7 +71,7 @@ const readyTimeout = 3 * time.Second
 
 // Open starts the plugins and builds the pipelines.
 func Open(ctx context.Context, o Options) (_ *Router, err error) {
-	r := &Router{cfg: o.Config, log: o.Log}
+	r := &Router{cfg: o.Config, log: o.Log, version: o.Version}
 	defer func() {
 		if err != nil {
 			r.Close(context.WithoutCancel(ctx))
@@ -203,8 +207,13 @@ func (r *Router) Serve(ctx context.Context, ready func(public, admin net.Addr)) 
 		return err
 	}
 	defer batches.Close()
+	follow, err := telemetry.New(ctx, &r.cfg.Telemetry, r.version, r.log.Named("telemetry"))
+	if err != nil {
+		return err
+	}
+	defer r.flush(ctx, follow)
 	s := server.New(server.Options{
-		Log: r.log.Named("server"), Metrics: r.metrics, AdminToken: r.data.token, State: r.state, Batches: batches,
+		Log: r.log.Named("server"), Metrics: r.metrics, AdminToken: r.data.token, State: r.state, Batches: batches, Telemetry: follow,
 	})
 	var listen net.ListenConfig
 	public, err := listen.Listen(ctx, "tcp", r.cfg.Server.Address)
@@ -244,6 +253,15 @@ func (r *Router) Serve(ctx context.Context, ready func(public, admin net.Addr)) 
 		err = errors.Join(err, derr)
 	}
 	return err
+}
+
+// flush sends what is left of the telemetry, once the last request has ended.
+func (r *Router) flush(ctx context.Context, t *telemetry.Telemetry) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	if err := t.Close(ctx); err != nil {
+		r.log.Warn("telemetry not sent", "err", err)
+	}
 }
 
 // closeTimeout bounds the end of the plugins.

@@ -17,6 +17,7 @@ func (s *Server) adminRoutes(token string) http.Handler {
 	r := mux.NewRouter().SkipClean(true)
 	r.Handle("/metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{})).Methods(http.MethodGet)
 	r.HandleFunc("/admin/status", s.status).Methods(http.MethodGet)
+	r.HandleFunc("/admin/stats", s.stats).Methods(http.MethodGet)
 	r.HandleFunc("/admin/channels", s.channels).Methods(http.MethodGet)
 	r.HandleFunc("/admin/ban", s.ban).Methods(http.MethodPost)
 	r.HandleFunc("/admin/unban", s.unban).Methods(http.MethodPost)
@@ -40,7 +41,7 @@ func (s *Server) adminRoutes(token string) http.Handler {
 func adminNotFound(w http.ResponseWriter, r *http.Request) {
 	fail(w, &wire.Error{
 		Status: http.StatusNotFound, Type: "invalid_request_error", Code: "unknown_url",
-		Message: "Unknown request URL: " + r.Method + " " + r.URL.Path + ". There are GET /metrics, /admin/status and /admin/channels, and POST /admin/explain, /admin/ban and /admin/unban.",
+		Message: "Unknown request URL: " + r.Method + " " + r.URL.Path + ". There are GET /metrics, /admin/status, /admin/stats and /admin/channels, and POST /admin/explain, /admin/ban and /admin/unban.",
 	})
 }
 

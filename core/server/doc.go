@@ -15,7 +15,10 @@
 //	fail.go       errors in OpenAI's shape
 //	admin.go      the operator's listener
 //	channels.go   how the channels do, bans.go: bans by hand
-//	metrics.go    what is counted, ban_metrics.go: of bans, which are logged too
+//	metrics.go    what is counted, ban_metrics.go: of bans, which are logged too,
+//	              usage_metrics.go: of tries, tokens and costs
+//	meters.go     the figures by channel and model, found once for all requests
+//	stats.go      GET /admin/stats, sketch.go: its percentiles
 //
 // It is the only importer of mux.
 package server

@@ -10,6 +10,7 @@ import (
 
 	"github.com/smart-ai-router/smartrouter/core/config"
 	"github.com/smart-ai-router/smartrouter/core/pipeline"
+	"github.com/smart-ai-router/smartrouter/core/telemetry"
 	"github.com/smart-ai-router/smartrouter/core/upstream"
 	"github.com/smart-ai-router/smartrouter/core/wire"
 	"github.com/smart-ai-router/smartrouter/core/wire/openai"
@@ -43,7 +44,9 @@ type outcome struct {
 	status  int
 	cache   string
 	source  string
+	stream  bool // was asked for
 	forward upstream.Outcome
+	trace   *telemetry.Request
 	busy    bool // a line of a batch found no place
 }
 
@@ -90,6 +93,10 @@ func (s *Server) reply(ctx context.Context, st *State, w http.ResponseWriter, a 
 	req, werr := read(a.endpoint, contentType, a.body)
 	if werr != nil {
 		return out, werr
+	}
+	out.stream = req.Stream
+	if s.telemetry != nil {
+		out.trace = s.telemetry.Begin(a.header, a.start, w.Header().Get(decisionHeader), a.endpoint, req.Model, req.Stream)
 	}
 	p := st.route(a.path, req.Model)
 	if p == nil {
@@ -138,6 +145,9 @@ func (s *Server) reply(ctx context.Context, st *State, w http.ResponseWriter, a 
 	}
 	if a.endpoint == sdk.Responses && !req.Unstored {
 		call.Keeper = &keeper{pins: st.Pins, caller: a.caller, ttl: st.Config.ResponseTTL}
+	}
+	if out.trace != nil {
+		call.Tracer = out.trace
 	}
 	if v.Keep != nil {
 		call.Capture = v.Keep.MaxBytes
@@ -213,20 +223,21 @@ func rejected(r *pipeline.Rejection) *wire.Error {
 // finish counts the request and says it in the log, for those who listen.
 func (s *Server) finish(ctx context.Context, e sdk.Endpoint, start time.Time, out outcome) {
 	took := time.Since(start)
-	s.metrics.requests.WithLabelValues(string(e), strconv.Itoa(out.status)).Inc()
 	f := &out.forward
-	channel, model := "", ""
-	if f.Target != nil {
-		channel, model = f.Target.Channel.Config.Name, f.Target.Model
-	}
-	s.metrics.duration.WithLabelValues(string(e), channel, model).Observe(took.Seconds())
-	if f.TTFT > 0 {
-		s.metrics.ttft.WithLabelValues(string(e), channel, model).Observe(f.TTFT.Seconds())
-	}
-	if out.status == statusClientLeft || f.Committed && ctx.Err() != nil {
-		s.metrics.cancelled.Inc()
+	s.metrics.record(start.Add(took), &answered{
+		endpoint: e, status: out.status, stream: out.stream, cache: out.cache, took: took, forward: f,
+		left: out.status == statusClientLeft || f.Committed && ctx.Err() != nil,
+	})
+	if out.trace != nil {
+		out.trace.Finish(start, &telemetry.Answer{
+			Status: out.status, Cache: out.cache, Took: took, First: firstContent(f, took, out.stream), Forward: f,
+		})
 	}
 	if s.log.IsDebug() {
+		channel, model := "", ""
+		if f.Target != nil {
+			channel, model = f.Target.Channel.Config.Name, f.Target.Model
+		}
 		s.log.Debug("request", "endpoint", e, "status", out.status, "channel", channel, "model", model,
 			"attempts", len(f.Attempts), "plan", out.source, "cache", out.cache, "took", took)
 	}

@@ -2,6 +2,8 @@ package server
 
 import (
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -34,6 +36,26 @@ type Metrics struct {
 	shed      *prometheus.CounterVec
 	bans      *prometheus.CounterVec
 	lookups   *prometheus.CounterVec
+
+	deduplicated prometheus.Counter
+
+	tries                  *prometheus.CounterVec
+	recovered, unrecovered prometheus.Counter
+	answersCached          *prometheus.CounterVec
+	tokens, tokenParts     *prometheus.CounterVec
+	cost, unpriced         *prometheus.CounterVec
+	noUsage, estimated     *prometheus.CounterVec
+	speed                  *prometheus.HistogramVec
+
+	// Children of the vectors that requests use, found once, and what
+	// /admin/stats tells.
+	since      time.Time
+	pairs      table[pairName, pair]
+	answers    table[answerName, prometheus.Counter]
+	cached     table[string, cachedAnswers]
+	used       table[connName, prometheus.Counter]
+	waits      table[string, waits]
+	recoveries struct{ ok, failed atomic.Uint64 }
 }
 
 // Both kinds of histogram are offered: native for those who scrape protobuf,
@@ -50,6 +72,8 @@ func histogram(name, help string, buckets []float64) prometheus.HistogramOpts {
 var (
 	// secondsOfAnswers fit model answers, from a cache hit to a long thought.
 	secondsOfAnswers = []float64{.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300}
+	// tokensPerSecond fit models, from a large one on a small machine to a fast one.
+	tokensPerSecond = []float64{1, 2, 5, 10, 20, 30, 50, 75, 100, 150, 200, 300, 500, 1000, 2000}
 	// secondsOfCalls fit calls between processes.
 	secondsOfCalls = []float64{.00005, .0001, .00025, .0005, .001, .0025, .005, .01, .025, .1, .5, 1, 5}
 )
@@ -57,7 +81,7 @@ var (
 // NewMetrics registers everything. The state is read when it is scraped.
 func NewMetrics(state func() *State) *Metrics {
 	m := &Metrics{
-		registry: prometheus.NewRegistry(),
+		since: time.Now(), registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "smartrouter_requests_total", Help: "Requests answered, by endpoint and status.",
 		}, []string{"endpoint", "status"}),
@@ -65,7 +89,7 @@ func NewMetrics(state func() *State) *Metrics {
 			"smartrouter_request_duration_seconds", "From a request's first byte to its answer's last.", secondsOfAnswers,
 		), []string{"endpoint", "channel", "model"}),
 		ttft: prometheus.NewHistogramVec(histogram(
-			"smartrouter_time_to_first_token_seconds", "From a request's first byte to its answer's first content.", secondsOfAnswers,
+			"smartrouter_time_to_first_token_seconds", "From a request's first byte to the first content of its answer, of streams.", secondsOfAnswers,
 		), []string{"endpoint", "channel", "model"}),
 		attempts: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "smartrouter_attempts_total", Help: "Tries at a target, by how they ended.",
@@ -111,9 +135,13 @@ func NewMetrics(state func() *State) *Metrics {
 			Name: "smartrouter_response_lookups_total", Help: "Response ids that requests named, by where their channel was found: memory, store, unknown or error.",
 		}, []string{"found"}),
 	}
+	m.deduplicated = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "smartrouter_deduplicated_total", Help: "Requests that took part in the upstream call of an equal one.",
+	})
 	m.bans = newBansTotal()
+	m.usageVectors()
 	m.registry.MustRegister(m.bans, &banSnapshot{state: state}, m.requests, m.duration, m.ttft, m.attempts, m.attempt, m.inFlight, m.calls, m.callTime,
-		m.starts, m.exits, m.conns, m.queued, m.rescues, m.unstored, m.cancelled, m.shed, m.lookups, &snapshot{state: state})
+		m.starts, m.exits, m.conns, m.queued, m.rescues, m.unstored, m.cancelled, m.shed, m.lookups, m.deduplicated, &snapshot{state: state})
 	return m
 }
 
@@ -152,23 +180,38 @@ func (m *Metrics) Shed(why string) { m.shed.WithLabelValues(why).Inc() }
 
 // Attempt counts one try at a target.
 func (m *Metrics) Attempt(t *board.Target, class board.Class, took time.Duration) {
-	how := class.String()
-	if class == board.None {
-		how = "ok"
-	}
-	channel := t.Channel.Config.Name
-	m.attempts.WithLabelValues(channel, t.Model, how).Inc()
-	m.attempt.WithLabelValues(channel, how).Observe(took.Seconds())
+	x := m.pair(t.Channel.Config.Name, t.Model).class(m, class)
+	x.total.Inc()
+	x.took.Observe(took.Seconds())
+}
+
+// connName is what connections are counted by.
+type connName struct {
+	channel string
+	reused  bool
 }
 
 // Connection counts a connection taken for a try.
 func (m *Metrics) Connection(channel string, reused bool) {
-	m.conns.WithLabelValues(channel, strconv.FormatBool(reused)).Inc()
+	(*m.used.get(connName{channel, reused}, func() *prometheus.Counter {
+		c := m.conns.WithLabelValues(channel, strconv.FormatBool(reused))
+		return &c
+	})).Inc()
+}
+
+// waits for a place at a channel.
+type waits struct {
+	mu     sync.Mutex
+	sketch sketch
 }
 
 // Queued counts a request that waited for a place at a channel.
 func (m *Metrics) Queued(channel string, waited time.Duration, got bool) {
 	m.queued.WithLabelValues(channel, strconv.FormatBool(got)).Observe(waited.Seconds())
+	w := m.waits.get(channel, func() *waits { return new(waits) })
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sketch.add(time.Now(), waited.Seconds())
 }
 
 // Rescue counts a stream that broke off.

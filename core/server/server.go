@@ -14,6 +14,7 @@ import (
 
 	"github.com/smart-ai-router/smartrouter/core/batch"
 	"github.com/smart-ai-router/smartrouter/core/config"
+	"github.com/smart-ai-router/smartrouter/core/telemetry"
 	"github.com/smart-ai-router/smartrouter/core/wire"
 	"github.com/smart-ai-router/smartrouter/sdk"
 )
@@ -27,6 +28,8 @@ type Server struct {
 	batches *batch.Batches // nil: there are no such endpoints
 	lanes   lanes
 	load    *load
+	// telemetry is nil where nobody asked for it.
+	telemetry *telemetry.Telemetry
 
 	public, admin *http.Server
 	draining      atomic.Bool
@@ -41,13 +44,15 @@ type Options struct {
 	// AdminToken is what the admin listener asks for.
 	AdminToken string
 	State      *State
+	// Telemetry follows requests; nil: nobody does.
+	Telemetry *telemetry.Telemetry
 	// Batches answer the files and batches endpoints; nil: there are none.
 	Batches *batch.Batches
 }
 
 // New is a server that does not listen yet.
 func New(o Options) *Server {
-	s := &Server{log: o.Log, metrics: o.Metrics, load: newLoad(o.Metrics.Shed)}
+	s := &Server{log: o.Log, metrics: o.Metrics, load: newLoad(o.Metrics.Shed), telemetry: o.Telemetry}
 	s.ids.init()
 	s.state.Store(o.State)
 	if o.Batches != nil {
@@ -117,13 +122,16 @@ func (s *Server) routes() http.Handler {
 	return s.outer(r)
 }
 
+// decisionHeader tells the router's own id of a request.
+const decisionHeader = "X-Smartrouter-Decision"
+
 // outer is what happens to every request of a client: an id, and what
 // browsers ask for.
 func (s *Server) outer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		id := s.ids.next()
-		h["X-Smartrouter-Decision"] = []string{id}
+		h[decisionHeader] = []string{id}
 		if own := r.Header.Get("X-Request-Id"); validID(own) {
 			id = own
 		}

@@ -83,6 +83,9 @@ func (a *attempt) run(ctx context.Context) verdict {
 	f.out.Target = a.target
 	f.out.Attempts = append(f.out.Attempts, Attempt{Target: a.target, Rescue: f.rescue != nil})
 	a.record = &f.out.Attempts[len(f.out.Attempts)-1]
+	if tracer := f.call.Tracer; tracer != nil {
+		tracer.Begin(a.target, r.header, a.begun)
+	}
 	a.parent = ctx
 	a.ctx, a.cancel = context.WithCancelCause(ctx)
 	defer a.cancel(nil)
@@ -192,6 +195,9 @@ func (a *attempt) over(class board.Class, reason string) {
 	a.record.Reason = shorten(scrub(reason, a.secrets()...), 300)
 	a.record.Total = time.Since(a.begun)
 	a.f.d.observer.Attempt(a.target, class, a.record.Total)
+	if tracer := a.f.call.Tracer; tracer != nil {
+		tracer.End(a.record)
+	}
 	if class != board.None && a.f.d.log.IsDebug() {
 		a.f.d.log.Debug("attempt failed", "target", a.target.Name(), "class", class, "status", a.record.Status, "reason", a.record.Reason)
 	}

@@ -25,6 +25,8 @@ type Call struct {
 	Capture int64
 	// Keeper is told of the answer's id; nil: nobody asks for the answer again.
 	Keeper Keeper
+	// Tracer follows the tries; nil: nobody does.
+	Tracer Tracer
 	// KeepAlive is how often a silent stream gets a comment; 0: never.
 	KeepAlive time.Duration
 	// WriteTimeout bounds each write to the client; 0: not at all.
@@ -35,6 +37,15 @@ type Call struct {
 type Keeper interface {
 	// Keep is called before the client has the id, and must not block.
 	Keep(id string, t *board.Target)
+}
+
+// Tracer follows one call. Its methods are called by the call's goroutine.
+type Tracer interface {
+	// Begin of a try. It may add to the headers that the target is to get. A try
+	// that turns out to be none, as there is no connection for it, has no End.
+	Begin(t *board.Target, header http.Header, at time.Time)
+	// End of the try that began last.
+	End(a *Attempt)
 }
 
 // Outcome is how a call ended.
