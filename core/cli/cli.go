@@ -59,7 +59,7 @@ func newRoot() *cobra.Command {
 		Version:           version(),
 	}
 	root.SetVersionTemplate("smartrouter {{.Version}}\n")
-	root.AddCommand(newServe(), newValidate(), newFmt(), newExplain(), newStatus(), newStats(), newChannels(), newBan(), newUnban(), newKey(), newPlugin())
+	root.AddCommand(newServe(), newValidate(), newFmt(), newExplain(), newStatus(), newStats(), newChannels(), newBan(), newUnban(), newBatch(), newKey(), newPlugin())
 	return root
 }
 
