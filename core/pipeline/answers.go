@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -16,62 +15,63 @@ import (
 )
 
 // answers is the cache step: equal requests of one caller get the same answer
-// for a time. It does nothing, and hashes nothing, until a ttl is set.
+// for a time, and those in flight at the same time share one upstream call. It
+// does nothing, and hashes nothing, until a ttl is set or dedupe is on.
 type answers struct {
-	cfg    *config.Step
-	plugin Plugin
-	now    func() time.Time
-	log    hclog.Logger
-	counts counts
+	cfg      *config.Step
+	pipeline string
+	plugin   Plugin
+	forms    Forms
+	now      func() time.Time
+	log      hclog.Logger
+	counts   counts
 
-	// index knows every stored key, so that an unknown one costs no call.
-	mu    sync.RWMutex
-	index map[string]time.Time // key -> expiry
+	// index knows what the plugin has; front has what is hot.
+	index index
+	front *front
 
-	keep chan sdk.Entry
+	keep chan kept
 	// loaded is closed once the index was read.
 	loaded chan struct{}
 }
 
+// Forms knows the wire that requests and answers are in.
+type Forms interface {
+	// Content is what an answer depends on of a request's body: all but how it
+	// is to be sent. nil: the answer is none to be kept or shared.
+	Content(body []byte) []byte
+	// Fit gives a stored answer the form that the request wants; nil: it can't
+	// be given that.
+	Fit(a *Answer, q *Request) *Answer
+}
+
+// asStored is the only form that there is where nobody knows the wire.
+type asStored struct{}
+
+func (asStored) Content(body []byte) []byte        { return body }
+func (asStored) Fit(a *Answer, _ *Request) *Answer { return a }
+
 // NamespaceAnswers is where answers are in the cache.
 const NamespaceAnswers = "answers"
 
-const (
-	// keepQueue bounds the answers that wait to be written; over it they are
-	// not kept.
-	keepQueue = 1024
-	// keepBatch bounds one write.
-	keepBatch = 64
-	// loadRetry is the pause before the index is asked for again.
-	loadRetry = time.Second
-	// indexSweep is how often expired keys leave the index.
-	indexSweep = time.Minute
-	// keepTimeout bounds one write of answers, and one page of the index.
-	keepTimeout = 5 * time.Second
-)
-
-// Answer is a stored answer, bytes as they went out.
-type Answer struct {
-	ContentType string
-	Body        []byte
-}
-
-// Keep is where a good answer goes.
-type Keep struct {
-	key  string
-	step *answers
-	// MaxBytes is the longest answer worth keeping.
-	MaxBytes int64
-}
+// answerKey is over all that an answer depends on. The pipeline and the caller
+// are in it: one caller's answers are never another's.
+type answerKey [sha256.Size]byte
 
 func newAnswers(s *config.Step, o Options, log hclog.Logger) *answers {
 	a := &answers{
-		loaded: make(chan struct{}), cfg: s, plugin: o.Plugins(s.Plugin), now: o.Now, log: log,
-		index: make(map[string]time.Time), keep: make(chan sdk.Entry, keepQueue),
+		cfg: s, pipeline: o.Config.Name, plugin: o.Plugins(s.Plugin), forms: o.Forms, now: o.Now, log: log,
+		loaded: make(chan struct{}), keep: make(chan kept, keepQueue),
+	}
+	if a.forms == nil {
+		a.forms = asStored{}
 	}
 	if s.TTL <= 0 {
 		close(a.loaded) // there is nothing to know
+		return a
 	}
+	a.index.init(s.MaxAnswers)
+	a.front = newFront(s.Front)
 	return a
 }
 
@@ -91,188 +91,124 @@ func cacheable(e sdk.Endpoint) bool {
 }
 
 func (a *answers) run(ctx context.Context, q *Request, v *Verdict) {
-	if a.cfg.TTL <= 0 || !cacheable(q.Facts.Endpoint) {
+	if a.cfg.TTL <= 0 && !a.cfg.Dedupe || !cacheable(q.Facts.Endpoint) {
 		return
 	}
-	control := strings.ToLower(q.Header.Get("Cache-Control"))
-	if strings.Contains(control, "no-store") {
-		v.Cache = "bypass"
-		return
-	}
-	key := answerKey(q)
-	v.Cache = "miss"
-	v.Keep = &Keep{key: key, step: a, MaxBytes: a.cfg.MaxAnswer}
-	if strings.Contains(control, "no-cache") || !a.known(key) {
-		return
-	}
-	found, err := a.get(ctx, key)
+	wish, reject := readWish(q.Header, a.cfg.TTL)
 	switch {
-	case err != nil && a.cfg.OnError == config.OnErrorReject:
-		v.Reject = unavailable(a.cfg.Name, err)
-	case err != nil:
-		a.counts.failed.Add(1)
-	case found != nil:
-		v.Reply, v.Cache, v.Keep = found, "hit", nil
-	}
-}
-
-func (a *answers) known(key string) bool {
-	a.mu.RLock()
-	until, ok := a.index[key]
-	a.mu.RUnlock()
-	return ok && a.now().Before(until)
-}
-
-// get asks the plugin; nil: the answer is gone, or damaged.
-func (a *answers) get(ctx context.Context, key string) (*Answer, error) {
-	ctx, cancel := context.WithTimeout(ctx, a.cfg.Timeout)
-	defer cancel()
-	a.counts.asked.Add(1)
-	e, ok, err := a.plugin.Cache.Get(ctx, NamespaceAnswers, key)
-	if err != nil {
-		return nil, err
-	}
-	if found := decodeAnswer(e.Value); ok && found != nil {
-		return found, nil
-	}
-	a.mu.Lock()
-	delete(a.index, key)
-	a.mu.Unlock()
-	return nil, nil
-}
-
-// answerKey is over all that the answer depends on, the caller included: one
-// caller's answers are never another's.
-func answerKey(q *Request) string {
-	h := sha256.New()
-	var n [8]byte
-	for _, part := range [][]byte{[]byte(q.Facts.Key), []byte(q.Facts.Endpoint), q.Body} {
-		binary.LittleEndian.PutUint64(n[:], uint64(len(part)))
-		h.Write(n[:])
-		h.Write(part)
-	}
-	return hex.EncodeToString(h.Sum(nil))
-}
-
-// Put keeps a complete, good answer behind the request. The body is copied.
-func (k *Keep) Put(contentType string, body []byte) {
-	if k == nil || int64(len(body)) > k.MaxBytes {
+	case reject != nil:
+		v.Reject = reject
+		return
+	case wish.none:
+		if a.cfg.TTL > 0 {
+			v.Cache = Bypass
+		}
 		return
 	}
-	e := sdk.Entry{
-		Namespace: NamespaceAnswers, Key: k.key,
-		Value:   encodeAnswer(contentType, body),
-		Expires: k.step.now().Add(k.step.cfg.TTL),
+	key, ok := a.key(q)
+	if !ok {
+		return
 	}
-	select {
-	case k.step.keep <- e:
-	default: // the store is slow: better no cache than a waiting request
+	if a.cfg.Dedupe && wish.oldest > 0 && a.alike(q) {
+		v.Share = &Share{Key: ShareKey{content: key, stream: q.Facts.Stream, usage: q.Usage}, Buffer: a.cfg.DedupeBuffer}
 	}
-}
-
-func encodeAnswer(contentType string, body []byte) []byte {
-	out := binary.AppendUvarint(make([]byte, 0, len(contentType)+len(body)+2), uint64(len(contentType)))
-	out = append(out, contentType...)
-	return append(out, body...)
-}
-
-// decodeAnswer is nil for what is damaged.
-func decodeAnswer(b []byte) *Answer {
-	n, used := binary.Uvarint(b)
-	if used <= 0 || n > uint64(len(b)-used) {
-		return nil
-	}
-	b = b[used:]
-	return &Answer{ContentType: string(b[:n]), Body: b[n:]}
-}
-
-// background reads the index once, then writes what is to be kept.
-func (a *answers) background(ctx context.Context) {
 	if a.cfg.TTL <= 0 {
 		return
 	}
-	go a.load(ctx)
-	sweep := time.NewTicker(indexSweep)
-	defer sweep.Stop()
-	for {
-		select {
-		case e := <-a.keep:
-			a.write(ctx, e)
-		case <-sweep.C:
-			a.sweep()
-		case <-ctx.Done():
-			return
-		}
-	}
-}
-
-func (a *answers) load(ctx context.Context) {
-	q := sdk.ChangesQuery{Namespaces: []string{NamespaceAnswers}, KeysOnly: true}
-	for {
-		pctx, cancel := context.WithTimeout(ctx, keepTimeout)
-		page, err := a.plugin.Cache.Changes(pctx, q)
-		cancel()
-		if err != nil {
-			select {
-			case <-time.After(loadRetry):
-				continue
-			case <-ctx.Done():
-				return
-			}
-		}
-		a.mu.Lock()
-		for _, c := range page.Changes {
-			if c.Deleted {
-				delete(a.index, c.Entry.Key)
-			} else {
-				a.index[c.Entry.Key] = c.Entry.Expires
-			}
-		}
-		a.mu.Unlock()
-		if !page.More {
-			close(a.loaded)
-			return
-		}
-		q.Cursor = page.Cursor
-	}
-}
-
-func (a *answers) write(ctx context.Context, first sdk.Entry) {
-	batch := []sdk.Entry{first}
-	for len(batch) < keepBatch {
-		select {
-		case e := <-a.keep:
-			batch = append(batch, e)
-			continue
-		default:
-		}
-		break
-	}
-	ctx, cancel := context.WithTimeout(ctx, keepTimeout)
-	defer cancel()
-	if err := a.plugin.Cache.Put(ctx, batch...); err != nil {
-		a.counts.failed.Add(1)
-		a.log.Warn("answers not kept", "count", len(batch), "err", err)
+	v.Cache = Miss
+	v.Keep = &Keep{step: a, key: key, ttl: wish.ttl, MaxBytes: a.cfg.MaxAnswer}
+	if wish.oldest <= 0 {
 		return
 	}
-	a.mu.Lock()
-	for _, e := range batch {
-		a.index[e.Key] = e.Expires
+	found, err := a.find(ctx, key)
+	switch {
+	case err != nil && a.cfg.OnError == config.OnErrorReject:
+		v.Reject = unavailable(a.cfg.Name, err)
+		return
+	case err != nil:
+		a.counts.failed.Add(1)
+		return
+	case found == nil:
+		return
 	}
-	a.mu.Unlock()
+	age := max(0, a.now().Sub(found.Stored))
+	if age > wish.oldest {
+		return
+	}
+	if fit := a.forms.Fit(&found.Answer, q); fit != nil {
+		reply := *fit // which others may get at the same time
+		reply.Age = age
+		v.Reply, v.Cache, v.Keep, v.Share = &reply, Hit, nil, nil
+	}
 }
 
-func (a *answers) sweep() {
-	now := a.now()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for key, until := range a.index {
-		if !now.Before(until) {
-			delete(a.index, key)
-		}
+// alike tells whether equal requests want equal answers.
+func (a *answers) alike(q *Request) bool {
+	return q.Temperature <= a.cfg.DedupeMaxTemperature && (q.N <= 1 || a.cfg.DedupeN)
+}
+
+// key is over all that the answer depends on.
+func (a *answers) key(q *Request) (key answerKey, ok bool) {
+	content := a.forms.Content(q.Body)
+	if content == nil {
+		return key, false
 	}
+	h := sha256.New()
+	var n [8]byte
+	for _, part := range [...]string{a.pipeline, q.Facts.Key, string(q.Facts.Endpoint), q.Header.Get("Openai-Beta")} {
+		binary.LittleEndian.PutUint64(n[:], uint64(len(part)))
+		h.Write(n[:])
+		h.Write([]byte(part))
+	}
+	h.Write(content)
+	h.Sum(key[:0])
+	return key, true
+}
+
+// stored is how the plugin knows the key.
+func (a *answers) stored(k answerKey) string { return a.pipeline + "/" + hex.EncodeToString(k[:]) }
+
+// parse is the key of one that the plugin has; not ok: it is of another pipeline.
+func (a *answers) parse(s string) (k answerKey, ok bool) {
+	digits, ok := strings.CutPrefix(s, a.pipeline+"/")
+	if !ok || len(digits) != hex.EncodedLen(len(k)) {
+		return k, false
+	}
+	_, err := hex.Decode(k[:], []byte(digits))
+	return k, err == nil
+}
+
+// find looks where the answer may be: in front, and where the index knows of
+// it, in the plugin. nil: nowhere, or it is damaged.
+func (a *answers) find(ctx context.Context, key answerKey) (*kept, error) {
+	now := a.now()
+	if k := a.front.get(key); k != nil && now.Before(k.expires) {
+		a.counts.fresh.Add(1)
+		return k, nil
+	}
+	if !a.index.knows(key, now) {
+		return nil, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, a.cfg.Timeout)
+	defer cancel()
+	a.counts.asked.Add(1)
+	e, ok, err := a.plugin.Cache.Get(ctx, NamespaceAnswers, a.stored(key))
+	if err != nil {
+		return nil, err
+	}
+	found := decodeAnswer(e.Value)
+	if !ok || found == nil {
+		a.index.drop(key)
+		return nil, nil
+	}
+	k := &kept{key: key, expires: e.Expires, value: e.Value, Answer: *found}
+	a.front.put(k)
+	return k, nil
 }
 
 func (a *answers) stats() StepStats {
-	return StepStats{Step: a.cfg.Name, Kind: sdk.KindCache, Asked: a.counts.asked.Load(), Failed: a.counts.failed.Load()}
+	return StepStats{
+		Step: a.cfg.Name, Kind: sdk.KindCache,
+		Fresh: a.counts.fresh.Load(), Asked: a.counts.asked.Load(), Failed: a.counts.failed.Load(), Known: int64(a.index.len()),
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -36,6 +37,10 @@ func bodied(body string) *Request {
 	return q
 }
 
+func put(k *Keep, contentType, body string) {
+	k.Put(&Answer{ContentType: contentType, Channel: "a", Model: "m", Body: []byte(body)})
+}
+
 // stored lets an answer be stored, as the server does.
 func stored(t *testing.T, p *Pipeline, q *Request) {
 	t.Helper()
@@ -43,7 +48,7 @@ func stored(t *testing.T, p *Pipeline, q *Request) {
 	if v.Cache != "miss" || v.Keep == nil {
 		t.Fatalf("cache %q, keep %v", v.Cache, v.Keep)
 	}
-	v.Keep.Put("application/json", []byte(`{"answer":1}`))
+	put(v.Keep, "application/json", `{"answer":1}`)
 	synctest.Wait()
 }
 
@@ -60,7 +65,14 @@ func TestAnAnswerIsKeptAndFound(t *testing.T) {
 		{name: "another body", change: func(q *Request) { q.Body = []byte(`{"model":"n"}`) }, want: "miss"},
 		{name: "another endpoint", change: func(q *Request) { q.Facts.Endpoint = sdk.Completions }, want: "miss"},
 		{name: "no-store", change: func(q *Request) { q.Header.Set("Cache-Control", "No-Store") }, want: "bypass"},
-		{name: "no-cache", change: func(q *Request) { q.Header.Set("Cache-Control", "max-age=0, no-cache") }, want: "miss"},
+		{name: "no-cache", change: func(q *Request) { q.Header.Set("Cache-Control", "No-Cache") }, want: "miss"},
+		{name: "not older than nothing", change: func(q *Request) { q.Header.Set("Cache-Control", "max-age=0") }, want: "miss"},
+		{name: "an age that is no number", change: func(q *Request) { q.Header.Set("Cache-Control", "max-age=soon") }, want: "miss"},
+		{name: "young enough", change: func(q *Request) { q.Header.Set("Cache-Control", `private, max-age="10"`) }, want: "hit"},
+		{name: "the second line counts", change: func(q *Request) { q.Header["Cache-Control"] = []string{"max-age=10", "no-store"} }, want: "bypass"},
+		{name: "a ttl of its own", change: func(q *Request) { q.Header.Set(CacheTTLHeader, "5m") }, want: "hit"},
+		{name: "no ttl", change: func(q *Request) { q.Header.Set(CacheTTLHeader, "0") }, want: "bypass"},
+		{name: "another beta", change: func(q *Request) { q.Header.Set("OpenAI-Beta", "x") }, want: "miss"},
 		{name: "never cached", change: func(q *Request) { q.Facts.Endpoint = sdk.Responses }, want: ""},
 	}
 	for _, tt := range tests {
@@ -85,7 +97,7 @@ func TestAnAnswerIsKeptAndFound(t *testing.T) {
 				if hit := v.Reply != nil; hit != (tt.want == "hit") {
 					t.Fatalf("reply %v", v.Reply)
 				}
-				if v.Reply != nil && (v.Reply.ContentType != "application/json" || string(v.Reply.Body) != `{"answer":1}` || v.Keep != nil) {
+				if v.Reply != nil && (v.Reply.ContentType != "application/json" || string(v.Reply.Body) != `{"answer":1}` || v.Reply.Channel != "a" || v.Reply.Model != "m" || v.Keep != nil) {
 					t.Errorf("replied %+v", v.Reply)
 				}
 				if keeps := v.Keep != nil; keeps != (tt.want == "miss") {
@@ -106,7 +118,7 @@ func TestAnAnswerEndsWithItsTTL(t *testing.T) {
 		if v := p.Run(context.Background(), bodied("x")); v.Cache != "miss" || c.gets.Load() != 0 {
 			t.Errorf("after its ttl: %q", v.Cache)
 		}
-		time.Sleep(indexSweep)
+		time.Sleep(sweepEvery)
 		synctest.Wait()
 		if n := indexed(p); n != 0 {
 			t.Errorf("%d keys left in the index", n)
@@ -115,10 +127,7 @@ func TestAnAnswerEndsWithItsTTL(t *testing.T) {
 }
 
 func indexed(p *Pipeline) int {
-	a := p.steps[0].(*answers)
-	a.mu.RLock()
-	defer a.mu.RUnlock()
-	return len(a.index)
+	return p.steps[0].(*answers).index.len()
 }
 
 func TestWithoutATTLNothingIsHashed(t *testing.T) {
@@ -143,7 +152,7 @@ func TestWithoutATTLNothingIsHashed(t *testing.T) {
 		t.Errorf("a step that is off takes %s", best)
 	}
 	var none *Keep
-	none.Put("text/plain", nil) // what the server does with every answer
+	put(none, "text/plain", "") // what the server does with every answer
 }
 
 func TestAnAnswerThatIsTooLongIsNotKept(t *testing.T) {
@@ -155,12 +164,12 @@ func TestAnAnswerThatIsTooLongIsNotKept(t *testing.T) {
 		if k.MaxBytes != 5 {
 			t.Errorf("says %d bytes", k.MaxBytes)
 		}
-		k.Put("text/plain", []byte("123456"))
+		put(k, "text/plain", "123456")
 		synctest.Wait()
 		if c.puts.Load() != 0 {
 			t.Error("kept")
 		}
-		k.Put("text/plain", []byte("12345"))
+		put(k, "text/plain", "12345")
 		synctest.Wait()
 		if c.puts.Load() != 1 {
 			t.Error("not kept")
@@ -173,7 +182,7 @@ func TestTheBodyIsCopied(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := asking(t, &cache{}, nil)
 		body := []byte("answer")
-		p.Run(context.Background(), bodied("x")).Keep.Put("text/plain", body)
+		p.Run(context.Background(), bodied("x")).Keep.Put(&Answer{ContentType: "text/plain", Body: body})
 		copy(body, "zzzzzz")
 		synctest.Wait()
 		if v := p.Run(context.Background(), bodied("x")); string(v.Reply.Body) != "answer" {
@@ -199,7 +208,7 @@ func TestACacheThatIsDown(t *testing.T) {
 				t.Errorf("reject %t: %q, %v", reject, v.Cache, v.Reject)
 			}
 			// What was not written is not in the index.
-			p.Run(context.Background(), bodied("y")).Keep.Put("text/plain", []byte("1"))
+			put(p.Run(context.Background(), bodied("y")).Keep, "text/plain", "1")
 			synctest.Wait()
 			if n := indexed(p); n != 1 {
 				t.Errorf("%d keys in the index, want the first", n)
@@ -213,7 +222,7 @@ func TestACacheThatIsDown(t *testing.T) {
 
 func TestAnAnswerThatIsGoneOrDamagedIsAMiss(t *testing.T) {
 	t.Parallel()
-	for _, damage := range []string{"gone", "", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "\x09json"} {
+	for _, damage := range []string{"gone", "", "\x01\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "\x01\x02\x09json", "\x02\x02\x00\x00\x00"} {
 		t.Run(damage, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
@@ -265,9 +274,6 @@ func TestTheIndexIsReadAtStart(t *testing.T) {
 				t.Errorf("after a restart %s is a %s", body, v.Cache)
 			}
 		}
-		if n := c.listings.Load(); n != 1+1+3 {
-			t.Errorf("%d pages were asked for", n)
-		}
 	})
 }
 
@@ -280,7 +286,7 @@ func TestAnswersAreWrittenInBatches(t *testing.T) {
 		p := r.pipeline(t, answersStep())
 		k := p.Run(context.Background(), bodied("x")).Keep
 		for range keepQueue + 10 { // nobody writes yet: what is too much is dropped, and nobody waits
-			k.Put("text/plain", []byte("1"))
+			put(k, "text/plain", "1")
 		}
 		ctx, cancel := context.WithCancel(context.Background())
 		p.Background(ctx)
@@ -294,7 +300,7 @@ func TestAnswersAreWrittenInBatches(t *testing.T) {
 }
 
 func FuzzDecodeAnswer(f *testing.F) {
-	f.Add(encodeAnswer("application/json", []byte("{}")))
+	f.Add(encodeAnswer(&Answer{ContentType: "application/json", Channel: "a", Model: "m", Body: []byte("{}")}, time.UnixMilli(1)))
 	f.Add([]byte{})
 	f.Add([]byte{0xff, 0xff})
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -302,7 +308,7 @@ func FuzzDecodeAnswer(f *testing.F) {
 		if a == nil {
 			return
 		}
-		if again := decodeAnswer(encodeAnswer(a.ContentType, a.Body)); again == nil || again.ContentType != a.ContentType || string(again.Body) != string(a.Body) {
+		if again := decodeAnswer(encodeAnswer(a, a.Stored)); !reflect.DeepEqual(again, a) {
 			t.Errorf("%q turns into %+v", b, again)
 		}
 	})

@@ -4,7 +4,10 @@
 //	request.go      Request and its facts
 //	choose.go       the selector step: set, lease, plan
 //	precheck.go     the prechecker step
-//	answers.go      the cache step
+//	answers.go      the cache step: answers by the hash of their request
+//	answer.go       a stored answer; wish.go: what a request says of the cache
+//	index.go        which answers are stored, and the hot ones
+//	keeping.go      the index and the writes, behind the requests
 //	prepare.go      the call step: how a target is spoken to
 //	health.go       the prober step, which runs behind the requests
 //	table.go        the lease table

@@ -54,16 +54,19 @@ func describe(p Plugin, address string) string {
 func (a *answers) explain(_ context.Context, q *Request, v *Verdict, r *Report) {
 	r.Plugin = describe(a.plugin, a.cfg.Plugin.Address())
 	switch {
-	case a.cfg.TTL <= 0:
+	case a.cfg.TTL <= 0 && !a.cfg.Dedupe:
 		r.say("off: no answer is cached until the step has a ttl")
 	case !cacheable(q.Facts.Endpoint):
 		r.say("%s is never cached", q.Facts.Endpoint)
-	case v.Cache == "hit":
+	case v.Cache == Hit:
 		r.say("hit: %d bytes would be replayed, and no upstream asked", len(v.Reply.Body))
-	case v.Cache == "bypass":
-		r.say("bypassed: the request says no-store")
-	default:
-		r.say("miss: a good answer would be kept for %s", a.cfg.TTL)
+	case v.Cache == Bypass:
+		r.say("bypassed: the request wants no cache")
+	case v.Keep != nil:
+		r.say("miss: a good answer would be kept for %s", v.Keep.ttl)
+	}
+	if v.Share != nil {
+		r.say("an equal request in flight would share its upstream call")
 	}
 }
 

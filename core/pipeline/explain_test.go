@@ -125,7 +125,7 @@ func TestExplainEachCase(t *testing.T) {
 			given: func(_ *testing.T, _ *rig, _ map[string]*config.Step, q *Request) { q.Facts.Endpoint = sdk.Responses },
 		},
 		{
-			name: "bypassed", step: "answers", want: "bypassed: the request says no-store",
+			name: "bypassed", step: "answers", want: "bypassed: the request wants no cache",
 			given: func(_ *testing.T, _ *rig, _ map[string]*config.Step, q *Request) {
 				q.Header.Set("Cache-Control", "no-store")
 			},

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -88,16 +89,17 @@ func (c *cache) Changes(_ context.Context, q sdk.ChangesQuery) (sdk.Changes, err
 	if c.failing != nil {
 		return sdk.Changes{}, c.failing
 	}
-	out := sdk.Changes{Cursor: q.Cursor + "x"}
+	out := sdk.Changes{Cursor: cmp.Or(q.Cursor, "-")} // as many characters as there were entries, and one
 	keys := slices.Sorted(maps.Keys(c.entries))
-	if at := len(q.Cursor); at < len(keys) {
+	if at := len(out.Cursor) - 1; at < len(keys) {
+		out.Cursor += "x"
 		e := c.entries[keys[at]]
 		if q.KeysOnly {
 			e.Value = nil
 		}
 		out.Changes = []sdk.Change{{Entry: e}}
 	}
-	out.More = len(out.Cursor) < len(keys)
+	out.More = len(out.Cursor)-1 < len(keys)
 	return out, nil
 }
 
@@ -186,7 +188,8 @@ func precheckStep() *config.Step {
 func answersStep() *config.Step {
 	return &config.Step{
 		Name: "answers", Kind: sdk.KindCache, Plugin: cachePlugin, Timeout: 50 * time.Millisecond,
-		OnError: config.OnErrorSkip, TTL: time.Hour, MaxAnswer: 1 << 20,
+		OnError: config.OnErrorSkip, TTL: time.Hour, MaxAnswer: 1 << 20, MaxAnswers: 100,
+		DedupeBuffer: 1 << 20,
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -53,7 +55,9 @@ type Options struct {
 	Plugins Plugins
 	// Preparer of the call step, shared by all pipelines.
 	Preparer *Preparer
-	Log      hclog.Logger
+	// Forms of answers; nil: they are given as they were stored.
+	Forms Forms
+	Log   hclog.Logger
 	// Now is time.Now where nil.
 	Now func() time.Time
 }
@@ -84,8 +88,10 @@ type Verdict struct {
 	Choice Choice
 	Reply  *Answer
 	Reject *Rejection
-	// Cache says what the cache step did: "", "hit", "miss" or "bypass".
+	// Cache says what the cache step did: "", Hit, Miss or Bypass.
 	Cache string
+	// Share is the upstream call to take part in; nil: one of its own.
+	Share *Share
 	// Keep is where a good answer is to be kept; nil: nowhere.
 	Keep *Keep
 }
@@ -97,6 +103,13 @@ type Choice struct {
 	// "pinned".
 	Source string
 	Set    *board.Set
+}
+
+// Fallback tells whether a target stands in for the model that was asked for.
+func (c *Choice) Fallback(t *board.Target) bool {
+	return c.Set != nil && !slices.ContainsFunc(c.Set.Members, func(m board.Member) bool {
+		return m.Target == t && m.Fallback == 0
+	})
 }
 
 // Rejection is a request's end without an upstream.
@@ -154,13 +167,16 @@ func (p *Pipeline) Run(ctx context.Context, q *Request) Verdict {
 	return v
 }
 
-// Background runs what the steps do behind the requests, until ctx ends.
-func (p *Pipeline) Background(ctx context.Context) {
+// Background runs what the steps do behind the requests, until ctx ends. wait
+// returns when the last of it has been written after that.
+func (p *Pipeline) Background(ctx context.Context) (wait func()) {
+	var running sync.WaitGroup
 	for _, s := range p.steps {
 		if b, ok := s.(interface{ background(context.Context) }); ok {
-			go b.background(ctx)
+			running.Go(func() { b.background(ctx) })
 		}
 	}
+	return running.Wait
 }
 
 // Ready waits until the steps know what they have to know before the first
@@ -184,6 +200,8 @@ type StepStats struct {
 	// Fresh and Stale answers came from a lease, Asked from the plugin, and
 	// Failed from on_error.
 	Fresh, Stale, Asked, Failed int64
+	// Known is how many stored answers a cache step knows of.
+	Known int64
 }
 
 // Stats of every step, in file order.
@@ -196,7 +214,7 @@ func (p *Pipeline) Stats() []StepStats {
 }
 
 // counts are a step's figures where its table does not count them.
-type counts struct{ asked, failed atomic.Int64 }
+type counts struct{ fresh, asked, failed atomic.Int64 }
 
 // unavailable is what on_error = "reject" answers.
 func unavailable(step string, err error) *Rejection {

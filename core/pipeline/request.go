@@ -20,6 +20,12 @@ type Request struct {
 	// Channel is the only one that can answer, as it keeps what the request
 	// goes on from; empty: any.
 	Channel string
+	// Usage is wanted in the stream.
+	Usage bool
+	// N is how many choices are wanted, and Temperature how different they are
+	// to be.
+	N           int
+	Temperature float64
 	// Header is the client's.
 	Header http.Header
 	// Body is valid until the request is answered.

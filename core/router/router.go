@@ -126,7 +126,7 @@ func Open(ctx context.Context, o Options) (_ *Router, err error) {
 	}
 	for _, c := range o.Config.Pipelines {
 		p, err := pipeline.New(pipeline.Options{
-			Config: c, Board: r.board, Plugins: r.plugin, Preparer: preparer, Log: o.Log.Named("pipeline"),
+			Config: c, Board: r.board, Plugins: r.plugin, Preparer: preparer, Forms: server.Forms{}, Log: o.Log.Named("pipeline"),
 		})
 		if err != nil {
 			return nil, err
@@ -148,7 +148,7 @@ func (r *Router) start(ctx context.Context) error {
 	r.background.Go(func() { r.board.Keep(bg, store, r.account, r.unstored) })
 	r.background.Go(func() { r.state.Pins.Write(bg) })
 	for _, p := range r.state.Pipelines {
-		p.Background(bg)
+		r.background.Go(p.Background(bg))
 	}
 	wait, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()

@@ -5,6 +5,7 @@
 //	guard.go      who may ask: hosts, origins, API keys
 //	keys.go       API keys as digests
 //	handle.go     a request from its first byte to its last
+//	forms.go      answers from the cache, share.go: from an equal request's call
 //	responses.go  responses by their id, pins.go: which channel made which
 //	batches.go    files and batches, lines.go: how a line of a batch is run,
 //	              batch_metrics.go

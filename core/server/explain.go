@@ -7,6 +7,7 @@ import (
 
 	"github.com/smart-ai-router/smartrouter/core/pipeline"
 	"github.com/smart-ai-router/smartrouter/core/wire"
+	"github.com/smart-ai-router/smartrouter/core/wire/openai"
 )
 
 // Explanation is a dry run of one request.
@@ -43,6 +44,7 @@ func (st *State) Explain(ctx context.Context, urlPath string, header http.Header
 	}
 	q := &pipeline.Request{
 		Facts: facts(&req, "", len(body), header, &st.Config.Server), Fallbacks: req.Fallbacks,
+		Usage: req.Usage, N: req.N, Temperature: openai.Temperature(body, &req),
 		Header: header, Body: body, Start: time.Now(),
 	}
 	if req.Previous != "" {

@@ -92,7 +92,7 @@ func (g *guard) addressed(hostport string) bool {
 // The headers that a listed web page may send, and read.
 const (
 	corsMethods = "GET, POST, DELETE, OPTIONS"
-	corsExpose  = "x-request-id, x-smartrouter-decision, x-smartrouter-channel, x-smartrouter-model, x-smartrouter-attempts, x-cache, retry-after"
+	corsExpose  = "x-request-id, x-smartrouter-decision, x-smartrouter-channel, x-smartrouter-model, x-smartrouter-attempts, x-cache, age, retry-after"
 	corsMaxAge  = "600" // seconds
 )
 

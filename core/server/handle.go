@@ -107,6 +107,7 @@ func (s *Server) reply(ctx context.Context, st *State, w http.ResponseWriter, a 
 	}
 	q := &pipeline.Request{
 		Facts: facts(&req, a.caller, len(a.body), a.header, &st.Config.Server), Fallbacks: req.Fallbacks,
+		Usage: req.Usage, N: req.N, Temperature: openai.Temperature(a.body, &req),
 		Header: a.header, Body: a.body, Start: a.start,
 	}
 	if req.Previous != "" {
@@ -131,10 +132,7 @@ func (s *Server) reply(ctx context.Context, st *State, w http.ResponseWriter, a 
 		out.status = statusClientLeft
 		return out, nil
 	case v.Reply != nil:
-		h["Content-Type"] = []string{v.Reply.ContentType}
-		h["Content-Length"] = []string{strconv.Itoa(len(v.Reply.Body))}
-		w.WriteHeader(http.StatusOK)
-		w.Write(v.Reply.Body)
+		replay(w, v.Reply, st.Config.Server.WriteTimeout)
 		out.status = http.StatusOK
 		return out, nil
 	}
@@ -159,20 +157,32 @@ func (s *Server) reply(ctx context.Context, st *State, w http.ResponseWriter, a 
 		defer func() { out.busy = l.skipped && len(out.forward.Attempts) == 0 }()
 		targets = l
 	}
-	out.forward = st.Dispatcher.Forward(ctx, w, call, targets)
+	forward := func(ctx context.Context, w http.ResponseWriter) upstream.Outcome {
+		out := st.Dispatcher.Forward(ctx, w, call, targets)
+		keep(&v, &req, &out)
+		return out
+	}
 	f := &out.forward
+	tries := 0
+	if v.Share != nil && a.lanes == nil {
+		call.Tracer = nil // a trace ends with its request, and this call may outlive it
+		var follows bool
+		if *f, tries, follows = s.share(ctx, w, v.Share, a.endpoint, call.WriteTimeout, forward); follows {
+			out.cache = pipeline.Shared
+		}
+	} else {
+		*f = forward(ctx, w)
+		tries = len(f.Attempts)
+	}
 	out.status = f.Status
 	switch {
 	case f.Committed:
-		if f.Complete && f.Status == http.StatusOK && f.Body != nil {
-			v.Keep.Put(f.ContentType, f.Body)
-		}
 	case f.Err != nil:
 		retryAfter(h, f.RetryAfter)
-		if len(f.Attempts) > 0 { // else the router was busy, and a try by the client is the first one
+		if tries > 0 { // else the router was busy, and a try by the client is the first one
 			h.Set("X-Should-Retry", "false")
 		}
-		h.Set("X-Smartrouter-Attempts", strconv.Itoa(len(f.Attempts)))
+		h.Set("X-Smartrouter-Attempts", strconv.Itoa(tries))
 		return out, f.Err
 	default:
 		out.status = statusClientLeft

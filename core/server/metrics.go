@@ -12,6 +12,7 @@ import (
 	"github.com/smart-ai-router/smartrouter/core/catalog"
 	"github.com/smart-ai-router/smartrouter/core/config"
 	"github.com/smart-ai-router/smartrouter/core/upstream"
+	"github.com/smart-ai-router/smartrouter/sdk"
 )
 
 // Metrics are what the router counts. Names and labels are public.
@@ -232,6 +233,8 @@ var (
 	stepAnswers = prometheus.NewDesc("smartrouter_step_answers_total",
 		"Answers of a step: from a fresh or stale lease, asked of the plugin, or by on_error.",
 		[]string{"pipeline", "step", "source"}, nil)
+	answersKnown = prometheus.NewDesc("smartrouter_answers_known",
+		"Stored answers that the router knows of.", []string{"pipeline", "step"}, nil)
 	channelUp = prometheus.NewDesc("smartrouter_channel_up",
 		"1 where the channel takes requests, 0 where it is down, banned or off.", []string{"channel"}, nil)
 	channelInFlight = prometheus.NewDesc("smartrouter_channel_in_flight",
@@ -247,7 +250,7 @@ var (
 
 // Describe is part of prometheus.Collector.
 func (*snapshot) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{stepAnswers, channelUp, channelInFlight, channelQueued, pluginUp, unwritten, modelCount} {
+	for _, d := range []*prometheus.Desc{stepAnswers, answersKnown, channelUp, channelInFlight, channelQueued, pluginUp, unwritten, modelCount} {
 		ch <- d
 	}
 }
@@ -261,6 +264,9 @@ func (c *snapshot) Collect(ch chan<- prometheus.Metric) {
 	for _, p := range st.Config.Pipelines {
 		pl := st.Pipelines[p]
 		for _, s := range pl.Stats() {
+			if s.Kind == sdk.KindCache {
+				ch <- prometheus.MustNewConstMetric(answersKnown, prometheus.GaugeValue, float64(s.Known), pl.Name(), s.Step)
+			}
 			for _, v := range []struct {
 				source string
 				n      int64

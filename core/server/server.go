@@ -28,6 +28,7 @@ type Server struct {
 	batches *batch.Batches // nil: there are no such endpoints
 	lanes   lanes
 	load    *load
+	flights flights
 	// telemetry is nil where nobody asked for it.
 	telemetry *telemetry.Telemetry
 
