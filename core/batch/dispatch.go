@@ -33,8 +33,9 @@ const (
 type heldLine struct {
 	line  int // from 0
 	due   time.Time
-	tries int // that count
-	waits int // because of busy channels
+	tries int  // that count
+	waits int  // because of busy channels
+	busy  bool // it waits because of them
 }
 
 // heldLines by when they are due.
@@ -93,7 +94,7 @@ func (b *Batches) pick() (*work, heldLine, time.Duration) {
 	for i := range b.active {
 		at := (b.turn + i) % len(b.active)
 		w := b.active[at]
-		if w.stopped {
+		if w.stopped || w.status != InProgress || !now.Before(w.head.Expires) {
 			continue
 		}
 		if len(w.held) > 0 && !w.held[0].due.After(now) {
@@ -124,12 +125,26 @@ func (b *Batches) try(ctx context.Context, w *work, l heldLine, r Runner) {
 	if again != nil {
 		heap.Push(&w.held, *again)
 	}
+	if again == nil || !again.busy {
+		w.hurry(b.now()) // it has left a place
+	}
 	done := w.stopped || w.completed+w.failed == w.total
 	b.mu.Unlock()
 	if done || !ok {
 		w.tell()
 	}
 	b.poke()
+}
+
+// hurry makes a line due that waits for a place. The lock is held.
+func (w *work) hurry(now time.Time) {
+	for i := range w.held {
+		if l := &w.held[i]; l.busy {
+			l.due, l.busy = now, false
+			heap.Fix(&w.held, i)
+			return
+		}
+	}
 }
 
 // run answers when the line is to be tried again. It is not ok where the line
@@ -177,7 +192,7 @@ func (b *Batches) run(ctx context.Context, w *work, l heldLine, r Runner) (again
 // later reports whether a line is to be tried again, and when. What only says
 // "not now" is, until the batch expires; what fails, a few times.
 func (b *Batches) later(a *Answer, l *heldLine) (time.Duration, bool) {
-	if a.Busy {
+	if l.busy = a.Busy; a.Busy {
 		b.tallies.busy.Add(1)
 		l.waits++
 		return jittered(busyWait, l.waits, busyMost), true
