@@ -207,4 +207,4 @@ func (j *journal) payload(s span) ([]byte, error) {
 	return b, err
 }
 
-func (j *journal) close() error { return j.file.Close() }
+func (j *journal) close() { j.file.Close() }

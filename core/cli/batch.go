@@ -188,7 +188,7 @@ func (r *batchRun) upload(ctx context.Context) (string, error) {
 	}()
 	var out batch.File
 	err = r.ask(ctx, http.MethodPost, "/files", form.FormDataContentType(), read, &out)
-	read.Close()
+	_ = read.Close() // ends the writer, where the answer came before the file was sent
 	return out.ID, err
 }
 

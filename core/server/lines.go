@@ -52,7 +52,7 @@ func (s *Server) Run(ctx context.Context, q batch.Request) batch.Answer {
 		}
 		a.header["Content-Type"], a.body = []string{contentType}, form
 	}
-	rec := &recorder{limit: st.Config.Server.MaxBody, header: make(http.Header)}
+	rec := &recorder{limit: st.Config.Server.MaxBody, header: http.Header{decisionHeader: {id}}}
 	out, werr := s.reply(ctx, st, rec, a)
 	if out.busy {
 		return batch.Answer{Busy: true}
