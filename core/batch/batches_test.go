@@ -386,6 +386,45 @@ func TestRetryAfterIsWaitedFor(t *testing.T) {
 	}
 }
 
+// While nothing can be written a line's answer is held, and not asked for again.
+func TestAnswersWaitForTheDisk(t *testing.T) {
+	t.Parallel()
+	b := openAt(t, t.TempDir())
+	open := make(chan struct{})
+	r := &runner{answer: hold(open)}
+	start(t, b, r)
+	id := create(t, b, "ann", upload(t, b, "ann", requests(2)).ID).ID
+	for b.Stats().InFlight != 2 {
+		time.Sleep(time.Millisecond)
+	}
+	deaf, err := os.Open(os.DevNull) // refuses writes, as a full disk does
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer deaf.Close()
+	swap := func(f *os.File) (old *os.File) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		j := b.all[id].journal
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		old, j.file = j.file, f
+		return old
+	}
+	disk := swap(deaf)
+	close(open)
+	for b.Stats().Unwritten < 4 {
+		time.Sleep(time.Millisecond)
+	}
+	if got, err := b.Batch("ann", id); err != nil || got.RequestCounts.Completed != 0 {
+		t.Errorf("%+v %v", got, err)
+	}
+	swap(disk)
+	if got := until(t, b, "ann", id, "ended", ended); got.RequestCounts != (Counts{2, 2, 0}) || r.total() != 2 {
+		t.Errorf("%+v, %d runs", got, r.total())
+	}
+}
+
 // hold answers nothing until its context or the channel ends.
 func hold(open <-chan struct{}) func(context.Context, string, int) Answer {
 	return func(ctx context.Context, id string, _ int) Answer {

@@ -185,13 +185,13 @@ const keepBuffer = 1 << 20
 // sync makes all records durable. Records may be added meanwhile.
 func (j *journal) sync() error {
 	j.mu.Lock()
-	dirty := j.dirty
+	dirty, f := j.dirty, j.file
 	j.dirty = false
 	j.mu.Unlock()
 	if !dirty {
 		return nil
 	}
-	if err := j.file.Sync(); err != nil {
+	if err := f.Sync(); err != nil {
 		j.mu.Lock()
 		j.dirty = true
 		j.mu.Unlock()

@@ -444,22 +444,54 @@ func TestBatchYieldsToLiveRequests(t *testing.T) {
 	if b := awaitBatch(t, &c, id, "ended", batchEnded); b.RequestCounts.Completed != 60 {
 		t.Errorf("%s", b.RawJSON())
 	}
-	most := 0
-	all := w.Requests()
-	for _, q := range all {
-		at := 0
-		for _, o := range all {
-			if o.Method == http.MethodPost && !o.Began.After(q.Began) && o.Began.Add(o.Took).After(q.Began) {
-				at++
-			}
-		}
-		most = max(most, at)
-	}
-	if most > 4 {
+	if most := atOnce(w); most > 4 {
 		t.Errorf("%d requests at the same time", most)
 	}
 	if r.metric("smartrouter_batch_lines_total", `result="busy"`) == 0 {
 		t.Error("no line had to wait")
+	}
+}
+
+// atOnce is how many requests the wall answered at the same time, at the most.
+func atOnce(w *wall.Wall) (most int) {
+	all := w.Requests()
+	for _, q := range all {
+		n := 0
+		for _, o := range all {
+			if o.Method == http.MethodPost && !o.Began.After(q.Began) && o.Began.Add(o.Took).After(q.Began) {
+				n++
+			}
+		}
+		most = max(most, n)
+	}
+	return most
+}
+
+// Lines have so many places at a channel, and wait for one rather than go to a
+// fallback model.
+func TestBatchKeepsToItsPlacesAtAChannel(t *testing.T) {
+	t.Parallel()
+	w := wall.Start(t, wall.Key(upstreamKey), wall.Models("m"), wall.Faults(wall.Latency(20*time.Millisecond).On("/v1/chat")))
+	dear := wall.Start(t, wall.Key(upstreamKey), wall.Models("dear"))
+	r := startRouter(t, listen+channel("a", w.URL(), upstreamKey)+channel("b", dear.URL(), upstreamKey)+`
+model "m" { fallbacks = ["dear"] }
+batch {
+  concurrency = 16
+  per_channel = 2
+}
+`)
+	c := r.sdk("none")
+	id := createBatch(t, &c, chatLines(40, "m"), openai.BatchNewParamsEndpointV1ChatCompletions).ID
+	if b := awaitBatch(t, &c, id, "ended", batchEnded); b.RequestCounts.Completed != 40 {
+		t.Errorf("%s", b.RawJSON())
+	}
+	if most := atOnce(w); most != 2 {
+		t.Errorf("%d lines at the same time", most)
+	}
+	for _, q := range dear.Requests() {
+		if q.Method == http.MethodPost {
+			t.Fatal("a line went to the fallback model")
+		}
 	}
 }
 
