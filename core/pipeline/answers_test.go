@@ -209,6 +209,7 @@ func TestACacheThatIsDown(t *testing.T) {
 			}
 			// What was not written is not in the index.
 			put(p.Run(context.Background(), bodied("y")).Keep, "text/plain", "1")
+			time.Sleep(keepTries * keepRetry)
 			synctest.Wait()
 			if n := indexed(p); n != 1 {
 				t.Errorf("%d keys in the index, want the first", n)

@@ -197,6 +197,24 @@ func TestTheEndWritesWhatIsLeft(t *testing.T) {
 	})
 }
 
+// A plugin that dies has the answers once it is back.
+func TestAWriteIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := &cache{}
+		p := asking(t, c, nil)
+		c.fail(errors.New("restarting"))
+		put(p.Run(context.Background(), bodied("x")).Keep, "text/plain", "1")
+		synctest.Wait()
+		c.fail(nil)
+		time.Sleep(keepRetry)
+		synctest.Wait()
+		if n := indexed(p); n != 1 || c.puts.Load() != 2 {
+			t.Errorf("%d answers are known after %d writes", n, c.puts.Load())
+		}
+	})
+}
+
 func TestWishes(t *testing.T) {
 	t.Parallel()
 	const ttl = 10 * time.Minute

@@ -13,6 +13,9 @@ const (
 	keepQueue = 1024
 	// keepBatch bounds one write.
 	keepBatch = 64
+	// keepTries and keepRetry are how often a write is tried, and the pause
+	// after one that did not succeed.
+	keepTries, keepRetry = 3, time.Second
 	// loadRetry is the pause before the index is asked for again.
 	loadRetry = time.Second
 	// changesEvery is how often it is looked what other routers have stored.
@@ -32,12 +35,10 @@ func (a *answers) background(ctx context.Context) {
 	go a.follow(ctx)
 	sweep := time.NewTicker(sweepEvery)
 	defer sweep.Stop()
-	// A write that has begun is not taken back.
-	writing := context.WithoutCancel(ctx)
 	for {
 		select {
 		case k := <-a.keep:
-			a.write(writing, k)
+			a.write(ctx, k)
 		case <-sweep.C:
 			a.index.sweep(a.now())
 			a.front.sweep(a.now())
@@ -45,7 +46,7 @@ func (a *answers) background(ctx context.Context) {
 			for {
 				select {
 				case k := <-a.keep:
-					if !a.write(writing, k) {
+					if !a.write(ctx, k) {
 						return // nobody is to wait for a store that is down
 					}
 				default:
@@ -123,9 +124,7 @@ func (a *answers) write(ctx context.Context, first kept) bool {
 	for i, k := range batch {
 		entries[i] = sdk.Entry{Namespace: NamespaceAnswers, Key: a.stored(k.key), Value: k.value, Expires: k.expires}
 	}
-	ctx, cancel := context.WithTimeout(ctx, keepTimeout)
-	defer cancel()
-	if err := a.plugin.Cache.Put(ctx, entries...); err != nil {
+	if err := a.put(ctx, entries); err != nil {
 		a.counts.failed.Add(1)
 		a.log.Warn("answers not kept", "count", len(batch), "err", err)
 		return false
@@ -134,4 +133,23 @@ func (a *answers) write(ctx context.Context, first kept) bool {
 		a.index.note(k.key, k.expires)
 	}
 	return true
+}
+
+// put writes, and tries again after a pause unless ctx has ended: the plugin
+// may just have died. A write that has begun is not taken back.
+func (a *answers) put(ctx context.Context, entries []sdk.Entry) (err error) {
+	for range keepTries {
+		pctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepTimeout)
+		err = a.plugin.Cache.Put(pctx, entries...)
+		cancel()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-time.After(keepRetry):
+		case <-ctx.Done():
+			return err
+		}
+	}
+	return err
 }
