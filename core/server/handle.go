@@ -240,7 +240,7 @@ func (s *Server) finish(ctx context.Context, e sdk.Endpoint, start time.Time, ou
 	})
 	if out.trace != nil {
 		out.trace.Finish(start, &telemetry.Answer{
-			Status: out.status, Cache: out.cache, Took: took, First: firstContent(f, took, out.stream), Forward: f,
+			Status: out.status, Cache: out.cache, Took: took, First: firstContent(f, start, out.stream), Forward: f,
 		})
 	}
 	if s.log.IsDebug() {

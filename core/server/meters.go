@@ -176,12 +176,6 @@ type answerName struct {
 	status   int
 }
 
-// What a cache step does, in the words of pipeline.Verdict.
-const (
-	cacheHit    = "hit"
-	cacheBypass = "bypass"
-)
-
 // cachedAnswers are the requests with which a cache step did the same.
 type cachedAnswers struct {
 	total prometheus.Counter
@@ -242,7 +236,7 @@ func (m *Metrics) record(now time.Time, a *answered) {
 
 func (x *meter) record(now time.Time, a *answered, known, good bool) {
 	f := a.forward
-	took, first := a.took.Seconds(), firstContent(f, a.took, a.stream).Seconds()
+	took, first := a.took.Seconds(), firstContent(f, now.Add(-a.took), a.stream).Seconds()
 	x.duration.Observe(took)
 	if first > 0 {
 		x.ttft.Observe(first)
@@ -278,11 +272,11 @@ func (x *meter) record(now time.Time, a *answered, known, good bool) {
 
 // firstContent is from a request's first byte to the first content of its
 // stream; 0: there was none. A whole answer's first token comes with its last.
-func firstContent(f *upstream.Outcome, took time.Duration, stream bool) time.Duration {
+func firstContent(f *upstream.Outcome, start time.Time, stream bool) time.Duration {
 	if !stream || f.TTFT == 0 {
 		return 0
 	}
-	return took - f.Total + f.TTFT
+	return f.Begun.Sub(start) + f.TTFT
 }
 
 // spent counts tokens, and what they cost where the channel has a price for them.

@@ -101,6 +101,7 @@ func TestStreamsHaveAFirstTokenAndASpeed(t *testing.T) {
 	a := chat(answerOf(target("a", "gpt"), wire.Usage{Input: 10, Output: 101, Total: 111}))
 	a.stream = true
 	now := time.Now()
+	a.forward.Begun = now.Add(-a.forward.Total)
 	m.record(now, a)
 	s := m.stats(now).Pairs[0]
 	// 0.1 s of the call, and 0.1 s that went before it.

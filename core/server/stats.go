@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/smart-ai-router/smartrouter/core/pipeline"
 )
 
 // Stats is what GET /admin/stats answers. Counts are since the router's start,
@@ -20,8 +22,8 @@ type Stats struct {
 	// Recoveries are requests whose first try failed, by whether they were
 	// answered after all.
 	Recoveries Rate `json:"recoveries"`
-	// Cache is hits among the requests that came to a cache step, and Answers
-	// what the step did with how many.
+	// Cache is hits and misses of the cache step, and Answers what became of how
+	// many requests: hit, miss, bypass, or shared with an equal one.
 	Cache   Rate              `json:"cache"`
 	Answers map[string]uint64 `json:"answers,omitempty"`
 	Total   PairStats         `json:"total"`
@@ -153,9 +155,9 @@ func (m *Metrics) stats(now time.Time) Stats {
 		}
 		out.Answers[how] = n.n.Load()
 		switch how {
-		case cacheHit:
+		case pipeline.Hit:
 			out.Cache.OK = out.Answers[how]
-		case cacheBypass:
+		case pipeline.Bypass, pipeline.Shared: // these were not looked for, or by another
 		default:
 			out.Cache.Failed += out.Answers[how]
 		}

@@ -14,7 +14,7 @@ func (m *Metrics) usageVectors() {
 		"channel", "model", "try", "result")
 	recoveries := counter("recoveries_total", "Requests whose first try failed, by whether a later one made up for it.", "result")
 	m.recovered, m.unrecovered = recoveries.WithLabelValues("ok"), recoveries.WithLabelValues("failed")
-	m.answersCached = counter("cached_answers_total", "Requests that came to a cache step, by what it did.", "result")
+	m.answersCached = counter("cached_answers_total", "Requests that came to a cache step, by what became of them: hit, miss, bypass, or shared with an equal one.", "result")
 	m.tokens = counter("tokens_total", "Tokens that upstreams counted.", "channel", "model", "type")
 	m.tokenParts = counter("token_parts_total",
 		"Tokens that are part of others: cached is of the input, reasoning of the output.", "channel", "model", "type")

@@ -64,6 +64,8 @@ type Outcome struct {
 	// TTFT is from the call to the first content; 0: there was none.
 	TTFT  time.Duration
 	Total time.Duration
+	// Begun is when the call began.
+	Begun time.Time
 	// Usage is that of the answer and, where a stream was rescued, of the
 	// streams that broke off: what these did not tell is estimated.
 	Usage wire.Usage

@@ -27,7 +27,7 @@ func (d *Dispatcher) Forward(ctx context.Context, w http.ResponseWriter, c *Call
 	d.board.Budget().Begin(f.watch.begun)
 	f.run(ctx)
 	f.watch.stop()
-	f.out.Total = time.Since(f.watch.begun)
+	f.out.Begun, f.out.Total = f.watch.begun, time.Since(f.watch.begun)
 	f.out.Status = f.client.status
 	f.out.Committed = f.client.status != 0
 	giveBuffer(f.spliced)
