@@ -173,6 +173,8 @@ func TestRouterKilledLeavesNoProcessAndAnswersFromItsCacheAfter(t *testing.T) {
 		first = body
 		return resp.Header.Get("X-Cache") == "hit"
 	})
+	// Hot answers are hits before they are written.
+	wait(t, "the answer is stored", func() bool { return r.metric("smartrouter_answers_known") == 1 })
 	var pids []int
 	for _, p := range r.status().Plugins {
 		pids = append(pids, p.PID)

@@ -157,21 +157,17 @@ func (s *Server) reply(ctx context.Context, st *State, w http.ResponseWriter, a 
 		defer func() { out.busy = l.skipped && len(out.forward.Attempts) == 0 }()
 		targets = l
 	}
-	forward := func(ctx context.Context, w http.ResponseWriter) upstream.Outcome {
-		out := st.Dispatcher.Forward(ctx, w, call, targets)
-		keep(&v, &req, &out)
-		return out
-	}
+	forward := forwarding{to: st.Dispatcher, call: call, targets: targets, verdict: &v}
 	f := &out.forward
-	tries := 0
+	var tries int
 	if v.Share != nil && a.lanes == nil {
 		call.Tracer = nil // a trace ends with its request, and this call may outlive it
-		var follows bool
-		if *f, tries, follows = s.share(ctx, w, v.Share, a.endpoint, call.WriteTimeout, forward); follows {
+		shared, follows := forward, false
+		if *f, tries, follows = s.share(ctx, w, v.Share, a.endpoint, call.WriteTimeout, shared.run); follows {
 			out.cache = pipeline.Shared
 		}
 	} else {
-		*f = forward(ctx, w)
+		*f = forward.run(ctx, w)
 		tries = len(f.Attempts)
 	}
 	out.status = f.Status
@@ -188,6 +184,20 @@ func (s *Server) reply(ctx context.Context, st *State, w http.ResponseWriter, a 
 		out.status = statusClientLeft
 	}
 	return out, nil
+}
+
+// forwarding is what an upstream call needs, and what becomes of its answer.
+type forwarding struct {
+	to      *upstream.Dispatcher
+	call    *upstream.Call
+	targets upstream.Targets
+	verdict *pipeline.Verdict
+}
+
+func (x *forwarding) run(ctx context.Context, w http.ResponseWriter) upstream.Outcome {
+	out := x.to.Forward(ctx, w, x.call, x.targets)
+	keep(x.verdict, x.call.Request, &out)
+	return out
 }
 
 // read finds what routing needs in the body, be it JSON or a form.

@@ -184,6 +184,11 @@ func (f *flight) Header() http.Header { return f.header }
 func (f *flight) WriteHeader(status int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.begin(status)
+}
+
+// begin is called with the lock held.
+func (f *flight) begin(status int) {
 	if f.status == 0 {
 		f.status = status
 		f.sent = maps.Clone(f.header)
@@ -216,6 +221,7 @@ func (f *flight) SetWriteDeadline(t time.Time) error {
 func (f *flight) Write(p []byte) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.begin(http.StatusOK)
 	written := 0
 	for len(p) > 0 {
 		if len(f.clients) == 0 {

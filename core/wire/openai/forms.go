@@ -109,12 +109,9 @@ func Sound(endpoint sdk.Endpoint, body []byte, events bool, n int) bool {
 	finished := make(map[int64]bool, n)
 	good := true
 	note := func(index int64, finish []byte) {
-		if len(finish) == 0 {
-			finished[index] = finished[index] // it has begun
-			return
-		}
-		finished[index] = true
-		good = good && ownEnd(finish)
+		ended := len(finish) > 0
+		finished[index] = finished[index] || ended
+		good = good && (!ended || ownEnd(finish))
 	}
 	if events {
 		var k chunk
