@@ -165,7 +165,7 @@ pipeline "default" {
 	type figures struct {
 		took, first, least     []time.Duration
 		input, output          int64
-		noUsage, unpriced, spd uint64
+		noUsage, unpriced, speeds uint64
 	}
 	want := map[string]*figures{"a": {}, "b": {}}
 	cache := map[string]uint64{}
@@ -189,18 +189,18 @@ pipeline "default" {
 		if s.stream {
 			f.first = append(f.first, s.first)
 		}
-		switch u := s.usage; {
-		case u == nil:
+		u := s.usage
+		if u == nil {
 			f.noUsage++
-		default:
-			f.input += u.Prompt
-			f.output += u.Completion
-			if s.channel == "b" {
-				f.unpriced++
-			}
-			if s.stream && u.Completion > 1 {
-				f.spd++
-			}
+			continue
+		}
+		f.input += u.Prompt
+		f.output += u.Completion
+		if s.channel == "b" {
+			f.unpriced++
+		}
+		if s.stream && u.Completion > 1 {
+			f.speeds++
 		}
 	}
 	for name, w := range map[string]*wall.Wall{"a": a, "b": b} {
@@ -250,8 +250,8 @@ pipeline "default" {
 		if len(f.first) > 0 {
 			between(t, p.Channel+", first token", p.TTFT, got.PercentileError, least, f.first)
 		}
-		if f.spd > 0 && (p.TokensPerSecond == nil || p.TokensPerSecond.Count != f.spd) {
-			t.Errorf("%s: speed %+v of %d streams", p.Channel, p.TokensPerSecond, f.spd)
+		if f.speeds > 0 && (p.TokensPerSecond == nil || p.TokensPerSecond.Count != f.speeds) {
+			t.Errorf("%s: speed %+v of %d streams", p.Channel, p.TokensPerSecond, f.speeds)
 		}
 		cost := 0.0
 		if p.Channel == "a" {

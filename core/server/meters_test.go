@@ -155,6 +155,20 @@ func TestFirstTriesAndRetries(t *testing.T) {
 	}
 }
 
+func TestQueueWait(t *testing.T) {
+	t.Parallel()
+	m := metricsAlone()
+	for i := range 100 {
+		m.Queued("a", time.Duration(i+1)*time.Millisecond, i%2 == 0)
+	}
+	if p := m.queueWait("a", time.Now()); p == nil || p.Count != 100 || !near(p.P50, .05) || !near(p.P99, .099) {
+		t.Errorf("a: %+v", p)
+	}
+	if p := m.queueWait("b", time.Now()); p != nil {
+		t.Errorf("b, where nobody waited: %+v", p)
+	}
+}
+
 func TestLabelsAreBounded(t *testing.T) {
 	t.Parallel()
 	m := metricsAlone()

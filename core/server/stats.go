@@ -117,16 +117,23 @@ func (s *Server) stats(w http.ResponseWriter, _ *http.Request) {
 		f := ChannelFigure{
 			Name: c.Config.Name, InFlight: c.InFlight(), Most: c.Config.MaxInFlight, Queued: int64(c.Queued()),
 		}
-		if w := s.metrics.waits.find(f.Name); w != nil {
-			var t tally
-			w.mu.Lock()
-			t.take(&w.sketch, out.Now)
-			w.mu.Unlock()
-			f.QueueWait = t.percentiles()
-		}
+		f.QueueWait = s.metrics.queueWait(f.Name, out.Now)
 		out.Channels = append(out.Channels, f)
 	}
 	answer(w, http.StatusOK, out)
+}
+
+// queueWait is how long requests waited for a place at a channel; nil: none did.
+func (m *Metrics) queueWait(channel string, now time.Time) *Percentiles {
+	w := m.waits.find(channel)
+	if w == nil {
+		return nil
+	}
+	var t tally
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	t.take(&w.sketch, now)
+	return t.percentiles()
 }
 
 // stats are the figures of the requests.
