@@ -215,10 +215,7 @@ func TestCachePluginKilledUnderHits(t *testing.T) {
 		}
 		wait(t, "the answers are stored", func() bool { return r.metric("smartrouter_answers_known") == questions })
 		for range 3 {
-			was := pluginAt(r, "plugin.cache.local")
-			if err := syscall.Kill(was.PID, syscall.SIGKILL); err != nil {
-				t.Fatal(err)
-			}
+			was := r.killPlugin("plugin.cache.local")
 			if errs := r.load(t.Context(), 16, 4*questions, "m"); len(errs) > 0 {
 				t.Errorf("front %s: %d requests failed, the first: %v", front, len(errs), errs[0])
 			}

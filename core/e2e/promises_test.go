@@ -117,11 +117,8 @@ func TestEveryPluginKilledUnderLoadLosesNoRequest(t *testing.T) {
 		done <- errs
 	}()
 	for _, address := range addresses {
-		was := pluginAt(r, address)
 		before := sent.Load()
-		if err := syscall.Kill(was.PID, syscall.SIGKILL); err != nil {
-			t.Fatalf("%s: %v", address, err)
-		}
+		was := r.killPlugin(address)
 		wait(t, address+" is back, and the load went on", func() bool {
 			p := pluginAt(r, address)
 			return p.State == catalog.Ready && p.PID != was.PID && sent.Load() >= before+640
@@ -144,6 +141,21 @@ func pluginAt(r *router, address string) catalog.Status {
 		}
 	}
 	return catalog.Status{}
+}
+
+// killPlugin kills a plugin's process once it has one: the process 0 would be
+// the whole group of this test.
+func (r *router) killPlugin(address string) catalog.Status {
+	r.t.Helper()
+	var was catalog.Status
+	wait(r.t, address+" runs", func() bool {
+		was = pluginAt(r, address)
+		return was.State == catalog.Ready && was.PID > 1
+	})
+	if err := syscall.Kill(was.PID, syscall.SIGKILL); err != nil {
+		r.t.Fatalf("%s: %v", address, err)
+	}
+	return was
 }
 
 // cachingPipeline is the default one, with answers cached.
