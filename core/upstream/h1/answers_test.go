@@ -67,8 +67,8 @@ var answers = []struct {
 	{name: "cut trailer", text: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nA: b\r\n", close: true, status: 200, length: -1, err: "unexpected EOF"},
 
 	{name: "nothing", close: true, err: "without an answer: EOF"},
-	{name: "cut head", text: "HTTP/1.1 200 OK\r\nContent-Le", close: true, err: "within the head of the answer: unexpected EOF"},
-	{name: "cut before the empty line", text: "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n", close: true, err: "within the head of the answer: unexpected EOF"},
+	{name: "cut head", text: "HTTP/1.1 200 OK\r\nContent-Le", close: true, err: "ended within its head"},
+	{name: "cut before the empty line", text: "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n", close: true, err: "ended within its head"},
 	{name: "only an interim answer", text: "HTTP/1.1 100 Continue\r\n\r\n", close: true, err: "without an answer: EOF"},
 	{name: "endless interim answers", text: strings.Repeat("HTTP/1.1 100 Continue\r\n\r\n", 9), err: "more than 8 interim"},
 	{name: "other protocol", text: "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", err: "switches protocols"},

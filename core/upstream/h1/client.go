@@ -194,6 +194,9 @@ func (x *exchange) run(k *conn, head []byte, r *Request) error {
 		return x.read(k, r.Method)
 	}
 	k.tainted = true
+	if errors.Is(err, ErrWriteTimeout) && (k.sys == nil || k.sys.peek() != waiting) {
+		return err // it had time enough
+	}
 	if k.expect(lastWords) != nil || x.read(k, r.Method) != nil || x.body.k != nil && k.expect(0) != nil {
 		return err
 	}

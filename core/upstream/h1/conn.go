@@ -262,7 +262,7 @@ func (k *conn) head() (string, error) {
 			case !errors.Is(err, io.EOF):
 				return "", err
 			case len(b) > 0:
-				return "", fmt.Errorf("the connection ended within the head of the answer: %w", io.ErrUnexpectedEOF)
+				return "", malformed("the connection ended within its head")
 			default:
 				return "", fmt.Errorf("the connection was closed without an answer: %w", io.EOF)
 			}

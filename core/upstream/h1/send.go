@@ -140,7 +140,11 @@ func (k *conn) flushSlowly(early bool) error {
 	limit := k.client.options.WriteTimeout
 	k.stalled = time.Now()
 	for now := k.stalled; ; now = time.Now() {
-		if err := k.socket.SetWriteDeadline(now.Add(writeTick)); err != nil {
+		wait := writeTick
+		if limit > 0 {
+			wait = min(wait, limit-now.Sub(k.stalled))
+		}
+		if err := k.socket.SetWriteDeadline(now.Add(wait)); err != nil {
 			return err
 		}
 		// The deadline may have undone what interrupt did.
@@ -154,7 +158,7 @@ func (k *conn) flushSlowly(early bool) error {
 		case !errors.Is(err, os.ErrDeadlineExceeded) || k.ctx == nil || k.cancelled() != nil:
 			return err
 		case n > 0:
-			k.moved()
+			k.moved(now) // or a little later
 		case limit > 0 && time.Since(k.stalled) >= limit:
 			return ErrWriteTimeout
 		}
@@ -174,8 +178,9 @@ func (k *conn) took(n int) bool {
 	return len(k.out) == 0
 }
 
-func (k *conn) moved() {
-	k.stalled = time.Now()
+// moved notes that the server has taken something at that time.
+func (k *conn) moved(at time.Time) {
+	k.stalled = at
 	if k.progress != nil {
 		k.progress()
 	}
@@ -196,7 +201,7 @@ func (k *conn) trickle() error {
 			}
 			return k.expect(writeTick)
 		}
-		k.moved()
+		k.moved(time.Now())
 		if k.out[0] = k.out[0][n:]; len(k.out[0]) == 0 {
 			k.out = k.out[1:]
 		}
