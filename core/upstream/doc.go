@@ -19,6 +19,7 @@
 //	idle.go        how many of them stay open
 //	warm.go        connections that are there before the first request
 //	transport.go   the HTTP client, behind one small seam
+//	h1transport.go our own one, for HTTP/1.1
 //	guard.go       which addresses a name may stand for
 //	lend.go        the client that plugins may use
 //	pass.go        requests about what one channel keeps

@@ -141,7 +141,7 @@ func (s *pools) route(rawURL string, c *config.Channel) (*route, error) {
 	if !ok {
 		p = &pool{settings: set}
 		g := guard{host: strings.ToLower(u.Hostname()), plain: u.Scheme == "http"}
-		p.transport = newNetTransport(&p.settings, g, s.roots, s.dial)
+		p.transport = newTransport(&p.settings, g, s.roots, s.dial)
 		if n := c.Pool.MaxConnections; n > 0 {
 			p.slots = make(chan struct{}, n)
 		}
