@@ -7,10 +7,12 @@
 //     in the plan;
 //  2. the model: the one that was asked for, then its fallbacks;
 //  3. the user's priority, the lower the sooner;
-//  4. a score from 0 to 1, the weighted mean of eight factors. A strategy is a
+//  4. how far it is from the caller, in steps of 1,000 km, where both have a
+//     known region; who has none counts as 5,000 km away;
+//  5. a score from 0 to 1, the weighted mean of eight factors. A strategy is a
 //     set of weights.
 //
-// Those whose first three are equal and whose scores are about the same are
+// Those whose first four are equal and whose scores are about the same are
 // one tier: the router spreads requests over it by the channels' weights, or by
 // load where the weights are equal. So where nothing is known of prices, sizes
 // and contexts, the plan follows priorities and weights, and leaves out what
@@ -20,6 +22,7 @@
 //	strategy.go  the strategies
 //	score.go     the factors and the score
 //	traits.go    what names, tags and addresses say of a target
+//	regions.go   where cloud regions are, and how far from each other
 //	rank.go      the best of many candidates
 //	plan.go      tiers and reasons
 package smart

@@ -8,13 +8,13 @@ import (
 )
 
 // plan cuts the ranking into tiers. The lease is left to the step.
-func (s *selector) plan(rs []ranked, cs []sdk.Candidate, tokens int64) sdk.Plan {
+func (s *selector) plan(rs []ranked, cs []sdk.Candidate, tokens int64, from origin) sdk.Plan {
 	var p sdk.Plan
 	picks := make([]sdk.Pick, len(rs))
 	start := 0
 	for i, r := range rs {
 		c := &cs[r.index]
-		picks[i] = sdk.Pick{Candidate: *c, Weight: c.Weight, Reason: s.reason(r, c, tokens)}
+		picks[i] = sdk.Pick{Candidate: *c, Weight: c.Weight, Reason: s.reason(r, c, tokens, from)}
 		if last := i == len(rs)-1; last || !s.equals(rs[start], rs[i+1]) {
 			// The balance is left to the router: by weight where they differ.
 			p.Tiers = append(p.Tiers, sdk.Tier{Picks: picks[start : i+1 : i+1]})
@@ -26,12 +26,12 @@ func (s *selector) plan(rs []ranked, cs []sdk.Candidate, tokens int64) sdk.Plan 
 
 // equals: both may stand in the tier that first begins.
 func (s *selector) equals(first, other ranked) bool {
-	return first.group == other.group && first.score-other.score <= s.Tolerance
+	return first.group == other.group && first.band == other.band && first.score-other.score <= s.Tolerance
 }
 
 // reason says why a target stands where it does, such as "balanced 0.62:
 // $0.26/M, 70b, ttft 210ms". It is written for the few targets of a plan only.
-func (s *selector) reason(r ranked, c *sdk.Candidate, tokens int64) string {
+func (s *selector) reason(r ranked, c *sdk.Candidate, tokens int64, from origin) string {
 	b := make([]byte, 0, 64)
 	switch r.class() {
 	case down:
@@ -60,6 +60,11 @@ func (s *selector) reason(r ranked, c *sdk.Candidate, tokens int64) string {
 		b = append(append(b, ' '), text...)
 	}
 
+	if km, ok := from.km(c.Channel); ok {
+		fact("")
+		b = strconv.AppendFloat(b, km, 'f', 0, 64)
+		b = append(b, " km"...)
+	}
 	t := s.traitsOf(c)
 	switch {
 	case t.free:

@@ -43,6 +43,7 @@ type ranked struct {
 	group uint64
 	score float64
 	index int32
+	band  uint8 // of distance, the lower the nearer
 }
 
 func groupOf(cl class, c *sdk.Candidate) uint64 {
@@ -58,6 +59,9 @@ func compare(a, b ranked) int {
 	if a.group != b.group {
 		return cmp.Compare(a.group, b.group)
 	}
+	if a.band != b.band {
+		return cmp.Compare(a.band, b.band)
+	}
 	if a.score != b.score {
 		return cmp.Compare(b.score, a.score)
 	}
@@ -67,14 +71,20 @@ func compare(a, b ranked) int {
 // best ranks the candidates and keeps MaxTargets of them, and the best of each
 // channel that would have none: a plan over many models must not hang on the
 // one channel that has the best.
-func (s *selector) best(cs []sdk.Candidate, tokens int64) []ranked {
+func (s *selector) best(cs []sdk.Candidate, tokens int64, from origin) []ranked {
 	all := make([]ranked, len(cs))
+	var last *sdk.Channel // the models of a channel stand together
+	band := from.band(nil)
 	s.known.each(s, cs, func(i int, fixed float64) {
 		c := &cs[i]
+		if c.Channel != last {
+			last, band = c.Channel, from.band(c.Channel)
+		}
 		all[i] = ranked{
 			group: groupOf(s.classOf(c, tokens), c),
 			score: fixed + live(c, &s.shares),
 			index: int32(i),
+			band:  band,
 		}
 	})
 	kept := all

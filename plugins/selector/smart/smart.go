@@ -20,12 +20,19 @@ type selector struct {
 	MaxErrorRate float64   `config:"max_error_rate" doc:"above it a target comes after those that work" min:"0" max:"1"`
 	Tolerance    float64   `config:"tolerance" doc:"targets whose scores differ by at most this much share the load" min:"0" max:"1"`
 	MaxTargets   int       `config:"max_targets" doc:"how many of the best targets a plan holds, besides the best of each channel" min:"1" max:"10000"`
+	Regions      string    `config:"regions" doc:"prefer: of targets with the same priority, those nearest to the caller first, where the regions of both are known; ignore: wherever they are"`
 
 	shares shares
 	name   string // of the strategy, for people
 
 	known memo
 }
+
+// What regions may be.
+const (
+	preferNear   = "prefer"
+	ignoreRegion = "ignore"
+)
 
 // weights is the block of the same name.
 type weights struct {
@@ -55,8 +62,8 @@ type rating struct {
 // New is the plugin.
 func New() *sdk.Plugin {
 	return &sdk.Plugin{
-		Name: "smart", Doc: "Orders targets by model, priority and a score of price, size, context, speed, errors and place.",
-		Reads:    []sdk.Fact{sdk.FactModel, sdk.FactTokens},
+		Name: "smart", Doc: "Orders targets by model, priority, distance and a score of price, size, context, speed, errors and place.",
+		Reads:    []sdk.Fact{sdk.FactModel, sdk.FactTokens, sdk.FactRegion},
 		Computes: true,
 		Selector: newSelector(),
 	}
@@ -64,7 +71,7 @@ func New() *sdk.Plugin {
 
 // newSelector has the defaults.
 func newSelector() *selector {
-	return &selector{Strategy: "balanced", MaxErrorRate: 0.2, Tolerance: 0.1, MaxTargets: 100}
+	return &selector{Strategy: "balanced", MaxErrorRate: 0.2, Tolerance: 0.1, MaxTargets: 100, Regions: preferNear}
 }
 
 // Validate reports what types and bounds cannot.
@@ -74,6 +81,11 @@ func (s *selector) Validate() error {
 		names := strings.Join(slices.Sorted(maps.Keys(strategies)), ", ")
 		errs = append(errs, sdk.ConfigError{
 			Path: "strategy", Message: fmt.Sprintf("unknown strategy %q; there are %s", s.Strategy, names),
+		})
+	}
+	if s.Regions != preferNear && s.Regions != ignoreRegion {
+		errs = append(errs, sdk.ConfigError{
+			Path: "regions", Message: fmt.Sprintf("%q is neither %q nor %q", s.Regions, preferNear, ignoreRegion),
 		})
 	}
 	if len(s.Weights) > 1 {
@@ -114,5 +126,6 @@ func (s *selector) rating(model string) float64 {
 
 // Select ranks all candidates in one pass and makes tiers of the best.
 func (s *selector) Select(_ context.Context, r sdk.Request, cs []sdk.Candidate) (sdk.Plan, error) {
-	return s.plan(s.best(cs, r.Tokens), cs, r.Tokens), nil
+	from := s.origin(r.Region)
+	return s.plan(s.best(cs, r.Tokens, from), cs, r.Tokens, from), nil
 }

@@ -383,7 +383,7 @@ func TestManyCandidates(t *testing.T) {
 
 	// The cut keeps what a full sort would put first.
 	all := ready(t, func(s *selector) { s.MaxTargets = len(cs) })
-	full, some := all.best(cs, 0), s.best(cs, 0)
+	full, some := all.best(cs, 0, origin{}), s.best(cs, 0, origin{})
 	if !slices.Equal(full[:s.MaxTargets], some[:s.MaxTargets]) {
 		t.Error("the best of the cut are not the best of all")
 	}
