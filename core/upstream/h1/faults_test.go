@@ -437,7 +437,7 @@ func TestCancelAfter(t *testing.T) {
 		if err != nil || res.Reused != (i > 0) {
 			t.Fatalf("request %d: %+v, %v", i, res, err)
 		}
-		hold(t, res.Body)
+		end(t, res.Body)
 		cancel()
 	}
 }

@@ -43,30 +43,37 @@ func TestReuse(t *testing.T) {
 		if first.err != nil || first.Reused || first.At.IsZero() {
 			t.Fatalf("got %+v", first)
 		}
-		// Two at once need two connections.
-		open, err := l.Do(t.Context(), post("{}"))
-		if err != nil || !open.Reused {
-			t.Fatalf("got %+v, %v", open, err)
+		// Two at once need two connections. The one that ends last is used next.
+		var open [2]*Response
+		for i := range open {
+			var err error
+			if open[i], err = l.Do(t.Context(), post("{}")); err != nil || open[i].Reused != (i == 0) {
+				t.Fatalf("got %+v, %v", open[i], err)
+			}
 		}
-		open.Body = hold(t, open.Body)
+		text, err := io.ReadAll(open[1].Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		end(t, open[0].Body)
 		for i := range 10 {
-			if a := l.ask(t, post("{}")); a.err != nil || !a.Reused {
+			if a := l.ask(t, post("{}")); a.err != nil || !a.Reused || a.body != first.body || a.body == string(text) {
 				t.Errorf("request %d: %+v", i, a)
 			}
 		}
-		if n := l.dials.Load(); n != 1 {
+		if n := l.dials.Load(); n != 2 {
 			t.Errorf("%d connections", n)
 		}
 	}
 }
 
-// hold reads a body to its end, which gives its connection back.
-func hold(t *testing.T, b io.ReadCloser) io.ReadCloser {
+// end reads a body to its end, which gives its connection back.
+func end(t *testing.T, b io.ReadCloser) {
 	t.Helper()
 	if _, err := io.Copy(io.Discard, b); err != nil {
 		t.Error(err)
 	}
-	return b
+	b.Close()
 }
 
 // TestThousand: a thousand requests over as many connections as are allowed.
@@ -113,7 +120,7 @@ func TestMaxIdle(t *testing.T) {
 		open = append(open, r)
 	}
 	for _, r := range open {
-		hold(t, r.Body).Close()
+		end(t, r.Body)
 	}
 	l.mu.Lock()
 	n := len(l.idle)
@@ -148,7 +155,7 @@ func TestIdleTimeout(t *testing.T) {
 			open = append(open, r)
 		}
 		for _, r := range open { // 2 is the last one, and the first to be used again
-			hold(t, r.Body)
+			end(t, r.Body)
 		}
 		for _, at := range []time.Duration{40 * time.Second, 80 * time.Second} {
 			time.Sleep(at - time.Since(begun))
@@ -194,7 +201,7 @@ func TestShrink(t *testing.T) {
 				open = append(open, r)
 			}
 			for _, r := range open {
-				hold(t, r.Body)
+				end(t, r.Body)
 			}
 		}
 		kept := func() int {
@@ -233,7 +240,7 @@ func TestCloseIdle(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.CloseIdle()
-	hold(t, a.Body)
+	end(t, a.Body)
 	for i, reused := range []bool{false, true} {
 		if a := l.ask(t, post("{}")); a.err != nil || a.Reused != reused {
 			t.Errorf("request %d after it: %+v", i, a)
