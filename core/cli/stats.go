@@ -117,6 +117,9 @@ func took(seconds float64) string {
 	if seconds < 1 {
 		unit, v = "ms", seconds*1000
 	}
+	if v >= 100 {
+		return strconv.FormatFloat(v, 'f', 0, 64) + unit
+	}
 	return strconv.FormatFloat(v, 'g', 3, 64) + unit
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"go.opentelemetry.io/otel"
@@ -47,7 +49,7 @@ func New(ctx context.Context, cfg *config.Telemetry, version string, log hclog.L
 		return nil, fmt.Errorf("telemetry: %w", err)
 	}
 	// OpenTelemetry has one place for its errors, which is the process's.
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("not exported", "err", err) }))
+	otel.SetErrorHandler(&complaints{log: log})
 	res := resource.NewSchemaless(attribute.String(serviceName, cfg.Service), attribute.String(serviceVersion, version))
 	t := &Telemetry{propagate: cfg.Propagate}
 	t.spans = sdktrace.NewTracerProvider(
@@ -65,6 +67,26 @@ func New(ctx context.Context, cfg *config.Telemetry, version string, log hclog.L
 		return nil, errors.Join(fmt.Errorf("telemetry: %w", err), t.Close(ctx))
 	}
 	return t, nil
+}
+
+// complaints are what the exporters could not do. A collector that is gone is
+// one each few seconds, and the log needs only some of them.
+type complaints struct {
+	log  hclog.Logger
+	next atomic.Int64 // when to warn again, in Unix nanoseconds
+}
+
+// warnEvery is how often the log is warned of exports that fail.
+const warnEvery = time.Minute
+
+// Handle is part of otel.ErrorHandler.
+func (c *complaints) Handle(err error) {
+	now := time.Now()
+	if next := c.next.Load(); now.UnixNano() < next || !c.next.CompareAndSwap(next, now.Add(warnEvery).UnixNano()) {
+		c.log.Debug("not exported", "err", err)
+		return
+	}
+	c.log.Warn("not exported", "err", err)
 }
 
 // exporters speak the protocol that the configuration names.
