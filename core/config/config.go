@@ -115,6 +115,8 @@ type Key struct {
 	Secret Secret
 	// Digest is the hex HMAC-SHA256 that `smartrouter key` prints.
 	Digest string
+	// Region is the caller's, where a request does not say another; empty: the server's.
+	Region string
 }
 
 // Secret is a string that never prints.

@@ -90,6 +90,7 @@ func (l *loader) readKeys(blocks []*block) {
 		}
 		k.Secret = b.secret()
 		b.text("digest", &k.Digest, digest)
+		b.text("region", &k.Region, word)
 		if b.has("secret") == b.has("digest") {
 			b.mistakef(b.head, `write secret = env("...") or digest = "..."; smartrouter key prints both`, "%s needs either a secret or a digest", b)
 		}

@@ -43,7 +43,7 @@ func (st *State) Explain(ctx context.Context, urlPath string, header http.Header
 		}
 	}
 	q := &pipeline.Request{
-		Facts: facts(&req, "", len(body), header, &st.Config.Server), Fallbacks: req.Fallbacks,
+		Facts: facts(&req, "", len(body), header, st), Fallbacks: req.Fallbacks,
 		Usage: req.Usage, N: req.N, Temperature: openai.Temperature(body, &req),
 		Header: header, Body: body, Start: time.Now(),
 	}

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -8,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/smart-ai-router/smartrouter/core/config"
 	"github.com/smart-ai-router/smartrouter/core/pipeline"
 	"github.com/smart-ai-router/smartrouter/core/telemetry"
 	"github.com/smart-ai-router/smartrouter/core/upstream"
@@ -106,7 +106,7 @@ func (s *Server) reply(ctx context.Context, st *State, w http.ResponseWriter, a 
 		}
 	}
 	q := &pipeline.Request{
-		Facts: facts(&req, a.caller, len(a.body), a.header, &st.Config.Server), Fallbacks: req.Fallbacks,
+		Facts: facts(&req, a.caller, len(a.body), a.header, st), Fallbacks: req.Fallbacks,
 		Usage: req.Usage, N: req.N, Temperature: openai.Temperature(a.body, &req),
 		Header: a.header, Body: a.body, Start: a.start,
 	}
@@ -221,11 +221,8 @@ func read(e sdk.Endpoint, contentType string, body []byte) (wire.Request, *wire.
 }
 
 // facts are all that a plugin could be told of the request.
-func facts(r *wire.Request, caller string, size int, h http.Header, cfg *config.Server) sdk.Request {
-	region := cfg.Region
-	if own := h.Get(regionHeader); own != "" {
-		region = own
-	}
+func facts(r *wire.Request, caller string, size int, h http.Header, st *State) sdk.Request {
+	region := cmp.Or(h.Get(regionHeader), st.Keys.Region(caller), st.Config.Server.Region)
 	return sdk.Request{
 		Model: r.Model, Endpoint: r.Endpoint, Stream: r.Stream, Size: int64(size), Tokens: r.Tokens,
 		Tools: r.Tools, Images: r.Images, JSON: r.JSON, Key: caller, Region: region, Prefix: r.Prefix,

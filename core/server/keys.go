@@ -14,12 +14,14 @@ import (
 type Keys struct {
 	pepper []byte
 	names  map[[sha256.Size]byte]string
+	// regions of the callers who have one, by name.
+	regions map[string]string
 }
 
 // NewKeys keeps the configured keys. The pepper is the router's own secret of
 // at least 32 bytes.
 func NewKeys(pepper []byte, keys []*config.Key) (*Keys, error) {
-	k := &Keys{pepper: pepper, names: make(map[[sha256.Size]byte]string, len(keys))}
+	k := &Keys{pepper: pepper, names: make(map[[sha256.Size]byte]string, len(keys)), regions: make(map[string]string)}
 	for _, c := range keys {
 		var d [sha256.Size]byte
 		if c.Digest != "" {
@@ -30,6 +32,9 @@ func NewKeys(pepper []byte, keys []*config.Key) (*Keys, error) {
 			d = k.digest(c.Secret.Reveal())
 		}
 		k.names[d] = c.Name
+		if c.Region != "" {
+			k.regions[c.Name] = c.Region
+		}
 	}
 	return k, nil
 }
@@ -63,6 +68,9 @@ func (k *Keys) Has(name string) bool {
 	}
 	return false
 }
+
+// Region of the caller of this name; empty: the configuration gives none.
+func (k *Keys) Region(name string) string { return k.regions[name] }
 
 // Name of the caller whose key this is. The map is searched by a digest that
 // callers can't choose, so its timing tells nothing about the keys.

@@ -80,6 +80,7 @@ retry_budget {
 
 key "team" {
   secret = "${lower("A-SECRET-OF-")}the-team"
+  region = "eu-west-1"
 }
 
 key "app" {
