@@ -3,7 +3,6 @@ package e2e
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -59,14 +58,17 @@ func found(program string) bool {
 // stopPrometheus ends the service that came with the package, and keeps it from
 // starting with the machine.
 func stopPrometheus() error {
-	stop := exec.Command("/etc/init.d/prometheus", "stop")
-	if _, err := os.Stat("/run/systemd/system"); err == nil {
-		stop = exec.Command("systemctl", "disable", "--now", "prometheus")
-	} else if _, err := os.Stat("/run/prometheus/prometheus.pid"); errors.Is(err, os.ErrNotExist) {
-		return nil
+	commands := [][]string{{"systemctl", "disable", "--now", "prometheus"}}
+	if _, err := os.Stat("/run/systemd/system"); err != nil {
+		commands = [][]string{{"update-rc.d", "prometheus", "disable"}}
+		if _, err := os.Stat("/run/prometheus/prometheus.pid"); err == nil {
+			commands = append(commands, []string{"/etc/init.d/prometheus", "stop"})
+		}
 	}
-	if out, err := stop.CombinedOutput(); err != nil {
-		return fmt.Errorf("stop the service prometheus: %w\n%s", err, out)
+	for _, c := range commands {
+		if out, err := exec.Command(c[0], c[1:]...).CombinedOutput(); err != nil {
+			return fmt.Errorf("stop the service prometheus: %w\n%s", err, out)
+		}
 	}
 	return nil
 }
