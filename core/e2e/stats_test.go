@@ -163,8 +163,8 @@ pipeline "default" {
 	}
 
 	type figures struct {
-		took, first, least     []time.Duration
-		input, output          int64
+		took, first, least        []time.Duration
+		input, output             int64
 		noUsage, unpriced, speeds uint64
 	}
 	want := map[string]*figures{"a": {}, "b": {}}
