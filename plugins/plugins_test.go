@@ -76,7 +76,7 @@ func TestLookup(t *testing.T) {
 func TestEachStarts(t *testing.T) {
 	t.Parallel()
 	attributes := map[string]string{
-		"selector/smart":  "strategy string, weights block, rating block, max_error_rate float, tolerance float, max_targets int",
+		"selector/smart":  "strategy string, weights block, rating block, max_error_rate float, tolerance float, max_targets int, regions string",
 		"prechecker/race": "retry_after duration",
 		"cache/local":     "file string, max_size size, sweep_interval duration",
 		"cache/redis": "url string, key_prefix string, ca_file string, connect_timeout duration, call_timeout duration, " +
@@ -138,7 +138,7 @@ func TestSmart(t *testing.T) {
 	if got := plan.Tiers[0].Picks[0].Reason; got != "own weights 0.50: $1/M" {
 		t.Errorf("reason %q", got)
 	}
-	if got := p.Host().Manifest().Reads; fmt.Sprint(got) != "[model tokens]" {
+	if got := p.Host().Manifest().Reads; fmt.Sprint(got) != "[model tokens region]" {
 		t.Errorf("reads %v", got)
 	}
 }

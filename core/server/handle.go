@@ -162,7 +162,8 @@ func (s *Server) reply(ctx context.Context, st *State, w http.ResponseWriter, a 
 	var tries int
 	if v.Share != nil && a.lanes == nil {
 		call.Tracer = nil // a trace ends with its request, and this call may outlive it
-		shared, follows := forward, false
+		shared := forward
+		var follows bool
 		if *f, tries, follows = s.share(ctx, w, v.Share, a.endpoint, call.WriteTimeout, shared.run); follows {
 			out.cache = pipeline.Shared
 		}
