@@ -36,7 +36,11 @@ type pool struct {
 	transport transport
 	// slots bounds the requests under way, each of which needs a connection.
 	slots chan struct{}
-	// waiting counts those who wait for a slot.
+	// inside counts those who have a slot or wait for one. Those who wait are
+	// not counted by themselves: one that has got its slot would still be among
+	// them until it runs, and many such would fill the queue with nobody.
+	inside atomic.Int64
+	// waiting counts those who wait for a stream of a connection.
 	waiting atomic.Int64
 	// multiplexed is set once the origin has answered by HTTP/2: then a
 	// connection carries many requests, and only connections are bounded.
@@ -56,37 +60,48 @@ func (p *pool) take(ctx context.Context, wait time.Duration) (give func(), err e
 	give = p.give
 	select {
 	case p.slots <- struct{}{}:
+		p.inside.Add(1)
 		return give, nil
 	default:
 	}
 	if wait <= 0 {
 		return nil, errFull
 	}
-	if !p.join() {
+	if p.inside.Add(1) > int64(cap(p.slots)+p.queue) {
+		p.inside.Add(-1)
 		return nil, errFull
 	}
-	defer p.waiting.Add(-1)
 	t := time.NewTimer(wait)
 	defer t.Stop()
 	select {
 	case p.slots <- struct{}{}:
 		return give, nil
 	case <-t.C:
-		return nil, errFull
+		err = errFull
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		err = ctx.Err()
 	}
+	p.inside.Add(-1)
+	return nil, err
 }
 
-func (p *pool) give() { <-p.slots }
+func (p *pool) give() {
+	p.inside.Add(-1)
+	<-p.slots
+}
 
-// join counts one more in that waits, unless there is no room.
+// join counts one more in that waits for a stream, unless there is no room.
 func (p *pool) join() bool {
 	if p.waiting.Add(1) <= int64(p.queue) {
 		return true
 	}
 	p.waiting.Add(-1)
 	return false
+}
+
+// queued is how many wait, be it for a connection or for a stream of one.
+func (p *pool) queued() int64 {
+	return max(0, p.inside.Load()-int64(cap(p.slots))) + p.waiting.Load()
 }
 
 // route is where a prepared request goes.

@@ -167,7 +167,7 @@ func TestPoolQueue(t *testing.T) {
 			t.Errorf("the one who waits: %+v", out)
 		}
 	})
-	until(t, "one waits", func() bool { return to.pool.waiting.Load() == 1 })
+	until(t, "one waits", func() bool { return to.pool.queued() == 1 })
 	if out := forward(t.Context()); out.Err == nil || out.Err.Status != 429 {
 		t.Errorf("behind the end of the line: %+v", out)
 	}
@@ -225,7 +225,7 @@ func TestHTTP2Connections(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	until(t, "one waits", func() bool { return to.pool.waiting.Load() == 1 })
+	until(t, "one waits", func() bool { return to.pool.queued() == 1 })
 	both.targets[0].Channel.Config.Timeouts.Pool = 2 * streamPoll
 	if out := forward(alone(), http.Header{}); out.Err == nil || out.Err.Status != 429 || out.Target != nil || len(out.Attempts) != 0 {
 		t.Errorf("not for ever: %+v", out)
