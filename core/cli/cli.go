@@ -23,12 +23,18 @@ var Version = ""
 
 // Main runs the command line and answers its exit code.
 func Main(args []string, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	defer signal.Stop(signals)
 	go func() {
-		// The first signal asks; the second does not: back to its default.
-		<-ctx.Done()
-		stop()
+		// The first signal asks; the second does not, however soon it comes.
+		<-signals
+		cancel()
+		again := <-signals
+		signal.Reset(again)
+		_ = syscall.Kill(os.Getpid(), again.(syscall.Signal)) // ends this very process
 	}()
 	root := newRoot()
 	root.SetArgs(args)
