@@ -4,7 +4,7 @@ GOVULNCHECK   = go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 CONFIG       ?= router.hcl
 DATA         ?= data
 
-.PHONY: build run test check lint vuln generate verify-generated bench bench-seed fuzz clean
+.PHONY: build run test check lint vuln generate verify-generated bench bench-report bench-faults bench-seed fuzz clean
 
 build: ## one binary, first-party plugins included
 	CGO_ENABLED=0 go build -trimpath -o bin/smartrouter .
@@ -13,11 +13,12 @@ run: build ## answers at http://127.0.0.1:7601/v1, with no key and no service
 	bin/smartrouter serve --config $(CONFIG) --data-dir $(DATA)
 
 test: ## everything, with the race detector; the tests install the Node clients they need
-	go test -race -timeout 20m ./...
+	go test -race -timeout 45m ./...
+	go test -run '^(TestForwardedRequestsAreCheap|TestLeaseHitTakesNoMemory)$$' ./core/bench ./core/pipeline
 
 check: lint verify-generated vuln ## format, lint with the arrows, generated code, go.mod, known holes
 	go mod tidy -diff
-	go run . fmt --check router.hcl $(wildcard examples/*/*/router.hcl)
+	go run . fmt --check router.hcl $(wildcard examples/*/*/router.hcl core/scaffold/templates/*/*/router.hcl)
 
 lint:
 	$(GOLANGCI_LINT) run --allow-parallel-runners ./...
@@ -36,6 +37,14 @@ vuln:
 
 bench: build ## us against httputil.ReverseProxy in one run
 	go run ./core/bench -smartrouter bin/smartrouter
+	go test -run '^$$' -bench '^(BenchmarkLeaseHit|BenchmarkRun)$$' ./core/pipeline
+
+bench-report: ## how costs grow, drawn into docs/performance.md from what is recorded; RECORD=1 measures it anew
+	$(if $(RECORD),CGO_ENABLED=0 go build -trimpath -o bin/smartrouter . && go run ./core/bench -smartrouter bin/smartrouter -record docs/performance/curves.json)
+	go run ./core/bench -draw docs
+
+bench-faults: build ## what it costs when plugins are killed and stopped at 1,000 requests a second
+	go run ./core/bench -smartrouter bin/smartrouter -faults
 
 bench-seed: build ## each mechanism against the naive way to do the same: the table of docs/seed.md
 	go run ./core/bench/seed -smartrouter bin/smartrouter

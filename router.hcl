@@ -22,6 +22,16 @@ channel "openai" {
   api_key  = env("OPENAI_API_KEY")
 }
 
+channel "anthropic" {
+  provider = provider.anthropic
+  api_key  = env("ANTHROPIC_API_KEY")
+}
+
+channel "gemini" {
+  provider = provider.gemini
+  api_key  = env("GEMINI_API_KEY")
+}
+
 channel "openrouter" {
   provider = provider.openrouter
   api_key  = env("OPENROUTER_API_KEY")
@@ -78,7 +88,7 @@ channel "doubao" {
 #
 # channel "azure" {
 #   provider = provider.azure-openai
-#   base_url = "https://NAME.openai.azure.com/openai/v1"
+#   base_url = "https://NAME.openai.azure.com"
 #   api_key  = env("AZURE_OPENAI_API_KEY")
 #   models   = ["gpt-4o"] # your deployments
 # }

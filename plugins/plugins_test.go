@@ -65,7 +65,7 @@ func TestLookup(t *testing.T) {
 	} else {
 		for _, f := range folders {
 			name := filepath.Dir(f)
-			if shared := name == "cache/cachetest" || name == "cache/tally"; !shared && all[name] == nil {
+			if shared := name == "cache/cachetest" || name == "cache/tally" || name == "adapter/settings"; !shared && all[name] == nil {
 				t.Errorf("%s is not listed", name)
 			}
 		}
@@ -81,14 +81,19 @@ func TestEachStarts(t *testing.T) {
 		"cache/local":     "file string, max_size size, sweep_interval duration",
 		"cache/redis": "url string, key_prefix string, ca_file string, connect_timeout duration, call_timeout duration, " +
 			"max_reconnect_pause duration, sweep_interval duration",
-		"adapter/demo": "address string, delay duration",
+		"adapter/demo":   "address string, delay duration",
+		"observer/jsonl": "file string, max_size size, keep int, sync duration",
+		"guard/regex":    "deny block, mask block, allow_tokens bool",
 	}
 	// Those that can't do without. Nobody listens there: that stops no plugin.
-	configs := map[string]plugintest.Config{"cache/redis": {"url": "redis://127.0.0.1:1"}}
+	configs := map[string]plugintest.Config{
+		"cache/redis": {"url": "redis://127.0.0.1:1"},
+		"guard/regex": {"deny": []any{plugintest.Config{"name": "x", "pattern": "x"}}},
+	}
 	for _, name := range Names() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := start(t, name, configs[name])
+			p := start(t, name, configs[name], plugintest.Grants(sdk.NeedPrompt))
 			kind, short, _ := strings.Cut(name, "/")
 			m := p.Host().Manifest()
 			if m.Name != short || len(m.Kinds) != 1 || string(m.Kinds[0]) != kind || !m.Lane {
@@ -104,7 +109,7 @@ func TestEachStarts(t *testing.T) {
 			if got := strings.Join(fields, ", "); got != attributes[name] {
 				t.Errorf("attributes %s, want %s", got, attributes[name])
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			if err := p.Host().Ping(ctx); err != nil {
 				t.Error(err)
@@ -184,6 +189,43 @@ func TestModels(t *testing.T) {
 	got, err = p.Probe(sdk.Channel{Name: "chats"})
 	if err != nil || got.State != sdk.HealthUp || got.Listed {
 		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+func TestRegex(t *testing.T) {
+	t.Parallel()
+	p := start(t, "guard/regex", plugintest.Config{
+		"deny": []any{plugintest.Config{"name": "bombs", "pattern": "bomb", "message": "No bombs."}},
+		"mask": []any{plugintest.Config{"name": "keys", "pattern": "sk-[a-z]+", "with": "[key]"}},
+	}, plugintest.Grants(sdk.NeedPrompt))
+	got, err := p.Inspect(sdk.Request{}, `{"messages":[{"role":"user","content":"a bomb"}]}`)
+	if want := (sdk.Rejection{Status: 400, Code: "content_policy_violation", Message: "No bombs."}); err != nil || got.Rejection == nil || *got.Rejection != want {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	got, err = p.Inspect(sdk.Request{}, `{"messages":[{"role":"user","content":"my sk-abc"}]}`)
+	if want := `[{"op":"replace","path":"/messages/0/content","value":"my [key]"}]`; err != nil || got.Rejection != nil || string(got.Patch) != want {
+		t.Errorf("got %+v, %v", got, err)
+	}
+	got, err = p.Inspect(sdk.Request{}, "")
+	if err != nil || got.Rejection != nil || got.Patch != nil {
+		t.Errorf("nothing to read: got %+v, %v", got, err)
+	}
+}
+
+func TestJSONL(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	p := start(t, "observer/jsonl", nil, plugintest.DataDir(dir))
+	if err := p.Observe(`{"id":"d-1"}`, `{"id":"d-2"}`); err != nil {
+		t.Fatal(err)
+	}
+	p.Kill()
+	if err := start(t, "observer/jsonl", nil, plugintest.DataDir(dir)).Observe(`{"id":"d-3"}`); err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(filepath.Join(dir, "requests.jsonl"))
+	if want := "{\"id\":\"d-1\"}\n{\"id\":\"d-2\"}\n{\"id\":\"d-3\"}\n"; err != nil || string(got) != want {
+		t.Errorf("got %s, %v", got, err)
 	}
 }
 

@@ -42,6 +42,8 @@ type Auth struct {
 	Value string
 	// Expires ends the use of Value.
 	Expires time.Time
+	// Service and Region are what a signature of [AuthSigV4] is for.
+	Service, Region string
 }
 
 // AuthKind is one of a closed list that the core carries out.
@@ -53,8 +55,14 @@ const (
 	AuthBearer AuthKind = "bearer"
 	AuthHeader AuthKind = "header"
 	AuthQuery  AuthKind = "query"
+	// AuthSigV4 signs each request as AWS wants it. The credential is then
+	// ID:SECRET or ID:SECRET:TOKEN.
+	AuthSigV4 AuthKind = "sigv4"
 	// AuthMinted is a token that the adapter got by itself.
 	AuthMinted AuthKind = "minted"
+	// AuthGoogle is an access token of Google's, which the core gets for the
+	// service account whose key file is the channel's credential.
+	AuthGoogle AuthKind = "google"
 )
 
 // Edit changes one top-level field of a JSON request. The core applies edits

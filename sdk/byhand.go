@@ -57,22 +57,36 @@ func quoteAll(list []string) string {
 // plainHCL keeps JSON or a quoted string from being a template in HCL.
 var plainHCL = strings.NewReplacer("${", "$${", "%{", "%%{")
 
+// ExampleConfig is how a config block with all its defaults is written in HCL.
+func ExampleConfig(fields []Field, indent string) string { return exampleOf(fields, indent) }
+
 // exampleOf writes each attribute with its default.
 func exampleOf(fields []Field, indent string) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 1, ' ', 0)
 	for _, f := range fields {
-		if f.Type != FieldBlock {
+		if f.Type != FieldBlock && f.Type != FieldLabel {
 			fmt.Fprintf(w, "%s%s\t= %s%s\n", indent, f.Name, f.example(), comment(f, "\t# "))
 		}
 	}
 	w.Flush()
 	for _, f := range fields {
 		if f.Type == FieldBlock {
-			fmt.Fprintf(&b, "%s%s {%s\n%s%s}\n", indent, f.Name, comment(f, " # "), exampleOf(f.Fields, indent+"  "), indent)
+			fmt.Fprintf(&b, "%s%s%s {%s\n%s%s}\n", indent, f.Name, labels(f.Fields), comment(f, " # "), exampleOf(f.Fields, indent+"  "), indent)
 		}
 	}
 	return b.String()
+}
+
+// labels of a block with the fields.
+func labels(fields []Field) string {
+	s := ""
+	for _, f := range fields {
+		if f.Type == FieldLabel {
+			s += " " + strconv.Quote(strings.ToUpper(f.Name))
+		}
+	}
+	return s
 }
 
 func comment(f Field, before string) string {
@@ -118,6 +132,8 @@ func useOf(k Kind, name string) string {
 	switch k {
 	case KindAdapter:
 		return "and name it in a provider: adapter = " + address
+	case KindObserver:
+		return "and name it in a block of its own: observe " + strconv.Quote(name) + " { run = " + address + " }"
 	case KindCache:
 		return "and name it in a step, run = " + address + ", or in store { cache = " + address + " }"
 	default:

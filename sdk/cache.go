@@ -2,7 +2,11 @@ package sdk
 
 import (
 	"context"
+	"strings"
 	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // Cache is a store with a time to live, by namespace. What Put returned for is
@@ -18,7 +22,7 @@ type Cache interface {
 	Add(ctx context.Context, namespace, key string, delta int64, ttl time.Duration) (int64, error)
 	// Changes lists what was written after q.Cursor, oldest first.
 	Changes(ctx context.Context, q ChangesQuery) (Changes, error)
-	Stats(ctx context.Context) ([]CacheStats, error)
+	Stats(ctx context.Context) (CacheStats, error)
 }
 
 // Entry is one kept value.
@@ -56,8 +60,16 @@ type Change struct {
 	Deleted bool
 }
 
-// CacheStats are the figures of one namespace since the store was made.
+// CacheStats are the figures of a store.
 type CacheStats struct {
+	Namespaces []NamespaceStats
+	// SetAside is how many damaged stores were set aside and are still there to
+	// be looked at. It is an alarm until somebody removes them.
+	SetAside int64
+}
+
+// NamespaceStats are the figures of one namespace since the store was made.
+type NamespaceStats struct {
 	Namespace string
 	Entries   int64
 	Bytes     int64
@@ -67,4 +79,22 @@ type CacheStats struct {
 	// Expired entries were swept after their time, evicted ones before it.
 	Expired int64
 	Evicted int64
+	// Oldest is when that of the entries was written that was written longest
+	// ago, Newest that of the last; zero where there is none. Those that have
+	// expired may count until they are swept.
+	Oldest, Newest time.Time
+}
+
+// storeGone begins the text of such an error, for plugins in any language.
+const storeGone = "store gone: "
+
+// StoreGone is a cache's error where it knows that nobody can reach its store
+// now, such as that nothing listens where the only server is. A call that only
+// got no answer is no proof: others may get one.
+func StoreGone(text string) error { return status.Error(codes.Unavailable, storeGone+text) }
+
+// IsStoreGone reports whether err came of [StoreGone], on either side.
+func IsStoreGone(err error) bool {
+	s, ok := status.FromError(err)
+	return ok && s.Code() == codes.Unavailable && strings.Contains(s.Message(), storeGone)
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Channel is one account at a provider. It never holds the credential.
+// Channel is one account at a provider.
 type Channel struct {
 	Name     string
 	Provider string
@@ -15,6 +15,9 @@ type Channel struct {
 	Tags    []string
 	// Settings are the provider's and the channel's, for the adapter.
 	Settings map[string]string
+	// Secret is the credential, for an adapter, a prober and a prechecker with
+	// the need and the grant [NeedSecret] only.
+	Secret Secret
 }
 
 // HealthState is what is known of a channel.

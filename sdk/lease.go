@@ -10,6 +10,12 @@ type Lease struct {
 	Stale time.Duration
 }
 
+// MaxLease is the longest that the router takes, for Fresh and for Stale: what a
+// plugin says beyond it counts as that much. Nothing that is decided about a
+// request stays true for longer, and a plugin that is wrong about it would be
+// obeyed until the next reload.
+const MaxLease = 24 * time.Hour
+
 // NoLease forbids using an answer again: every request asks.
 var NoLease = Lease{Fresh: -1}
 

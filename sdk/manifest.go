@@ -16,13 +16,28 @@ const (
 	KindProber     Kind = "prober"
 	KindCache      Kind = "cache"
 	KindAdapter    Kind = "adapter"
+	KindGuard      Kind = "guard"
+	KindObserver   Kind = "observer"
 )
 
 // Kinds in the order in which people name them.
-var Kinds = []Kind{KindSelector, KindPrechecker, KindProber, KindCache, KindAdapter}
+var Kinds = []Kind{KindSelector, KindPrechecker, KindProber, KindCache, KindAdapter, KindGuard, KindObserver}
 
-// NeedBilledCalls is what a plugin asks for that sends POST requests upstream.
-const NeedBilledCalls = "billed_calls"
+// What a plugin may need beyond its facts. Each is asked for in the manifest
+// and granted in the HCL; what is not granted is not there.
+const (
+	// NeedBilledCalls: it sends POST requests upstream.
+	NeedBilledCalls = "billed_calls"
+	// NeedPrompt: a guard sees what the model is given to read, an observer what
+	// it was, and a [Translator] all that is said.
+	NeedPrompt = "prompt"
+	// NeedSecret: an adapter, a prober or a prechecker sees the credential of
+	// the channel that it is asked about.
+	NeedSecret = "secret"
+)
+
+// Needs are all that there are.
+var Needs = []string{NeedBilledCalls, NeedPrompt, NeedSecret}
 
 // Manifest is what a plugin says of itself.
 type Manifest struct {
@@ -53,6 +68,8 @@ type Field struct {
 	Default string
 	// Fields are those of a nested block.
 	Fields []Field
+	// Min and Max are bounds as a config block has them, such as 1s; empty: none.
+	Min, Max string
 }
 
 // FieldType is the type of a config attribute.
@@ -69,6 +86,9 @@ const (
 	FieldList     FieldType = "list"     // of strings
 	FieldMap      FieldType = "map"      // of strings
 	FieldBlock    FieldType = "block"    // JSON: an array of objects
+	// FieldLabel is a string in front of a nested block's braces, as the name
+	// in rule "name" { ... }. It is required.
+	FieldLabel FieldType = "label"
 )
 
 // ConfigError is what a plugin does not accept in its config block.
@@ -114,18 +134,23 @@ func (m Manifest) Check() error {
 		}
 	}
 	for _, n := range m.Needs {
-		if n != NeedBilledCalls {
+		if !slices.Contains(Needs, n) {
 			return fmt.Errorf("manifest: unknown need %q", n)
 		}
 	}
 	if err := checkFields(m.Fields); err != nil {
 		return fmt.Errorf("manifest: %w", err)
 	}
+	for _, f := range m.Fields {
+		if f.Type == FieldLabel {
+			return fmt.Errorf("manifest: field %s: the config block itself has no label", f.Name)
+		}
+	}
 	return nil
 }
 
 var fieldTypes = []FieldType{
-	FieldString, FieldBool, FieldInt, FieldFloat, FieldDuration, FieldSize, FieldList, FieldMap, FieldBlock,
+	FieldString, FieldBool, FieldInt, FieldFloat, FieldDuration, FieldSize, FieldList, FieldMap, FieldBlock, FieldLabel,
 }
 
 func checkFields(fields []Field) error {

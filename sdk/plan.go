@@ -112,6 +112,17 @@ func (p Plan) Because(reason string) Plan {
 	return p
 }
 
+// Balanced sets the balance of every tier that has none, such as
+// HashOf(FactPrefix) for prompt caches.
+func (p Plan) Balanced(b Balance) Plan {
+	for i := range p.Tiers {
+		if p.Tiers[i].Balance == "" {
+			p.Tiers[i].Balance = b
+		}
+	}
+	return p
+}
+
 // For sets the lease.
 func (p Plan) For(l Lease) Plan {
 	p.Lease = l

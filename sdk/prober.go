@@ -48,6 +48,10 @@ type Health struct {
 	Models []ModelInfo
 	// ModelsLease is 1 hour by default.
 	ModelsLease Lease
+	// SpecsLease is 2 hours by default, for how long the contexts and answers of
+	// models are, and PricesLease 10 minutes. They are for lists in which some
+	// model has a spec, or a price.
+	SpecsLease, PricesLease Lease
 }
 
 // ModelInfo is what a provider says of one of its models.
@@ -59,4 +63,13 @@ type ModelInfo struct {
 	OwnedBy string
 	// ContextTokens is 0 where not known.
 	ContextTokens int64
+	// OutputTokens is the longest answer; 0 where not known.
+	OutputTokens int64
+	Price        Price
+}
+
+// Price of a model, in US dollars per million tokens.
+type Price struct {
+	Known         bool
+	Input, Output float64
 }

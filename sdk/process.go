@@ -57,13 +57,14 @@ func sayHandshake(a *plugin.ReattachConfig) error {
 	if os.Getenv("PLUGIN_CLIENT_CERT") != "" {
 		return fmt.Errorf("the host asks for AutoMTLS; a plugin is reached by a unix socket in a private folder instead")
 	}
+	// A program that the plugin starts must not take itself for a plugin; the
+	// first call may come as soon as the line is out.
+	os.Unsetenv(CookieKey)
 	_, err := fmt.Fprintf(privateStdout, "%d|%d|%s|%s|%s|\n",
 		plugin.CoreProtocolVersion, a.ProtocolVersion, a.Addr.Network(), a.Addr.String(), a.Protocol)
 	if err != nil {
 		return fmt.Errorf("handshake: %w", err)
 	}
-	// A program that the plugin starts must not take itself for a plugin.
-	os.Unsetenv(CookieKey)
 	return privateStdout.Close()
 }
 

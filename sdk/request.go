@@ -22,6 +22,8 @@ const (
 	Translation     Endpoint = "audio/translations"
 	Moderations     Endpoint = "moderations"
 	Rerank          Endpoint = "rerank"
+	// CountTokens asks how long a prompt is; nothing is answered.
+	CountTokens Endpoint = "count_tokens"
 	// Models is the list of a channel's models: a GET that spends nothing.
 	Models Endpoint = "models"
 )

@@ -83,7 +83,7 @@ func timeFromProto(t *timestamppb.Timestamp) time.Time {
 func channelFromProto(c *proto.Channel) Channel {
 	return Channel{
 		Name: c.GetName(), Provider: c.GetProvider(), BaseURL: c.GetBaseUrl(), Region: c.GetRegion(),
-		Tags: c.GetTags(), Settings: c.GetSettings(),
+		Tags: c.GetTags(), Settings: c.GetSettings(), Secret: Secret(c.GetSecret()),
 	}
 }
 
@@ -105,7 +105,7 @@ func fieldsToProto(fields []Field) (ps []*proto.Field) {
 	for _, f := range fields {
 		ps = append(ps, &proto.Field{
 			Name: f.Name, Type: string(f.Type), Required: f.Required, Doc: f.Doc, DefaultJson: f.Default,
-			Fields: fieldsToProto(f.Fields),
+			Fields: fieldsToProto(f.Fields), Min: f.Min, Max: f.Max,
 		})
 	}
 	return ps

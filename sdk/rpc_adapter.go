@@ -21,7 +21,10 @@ func (s *adapterServer) Prepare(ctx context.Context, r *proto.PrepareRequest) (*
 		}
 		p := &proto.Prepared{
 			Url: a.URL, Codec: a.Codec, Model: a.Model, Lease: leaseToProto(a.Lease),
-			Auth: &proto.Auth{Kind: string(a.Auth.Kind), Name: a.Auth.Name, Value: a.Auth.Value, Expires: timeToProto(a.Auth.Expires)},
+			Auth: &proto.Auth{
+				Kind: string(a.Auth.Kind), Name: a.Auth.Name, Value: a.Auth.Value, Expires: timeToProto(a.Auth.Expires),
+				Service: a.Auth.Service, Region: a.Auth.Region,
+			},
 		}
 		for _, h := range a.Headers {
 			p.Headers = append(p.Headers, &proto.Header{Name: h.Name, Value: h.Value})

@@ -73,11 +73,11 @@ func (s *cacheServer) Stats(ctx context.Context, _ *proto.StatsRequest) (*proto.
 		if err != nil {
 			return nil, err
 		}
-		p := &proto.StatsResponse{}
-		for _, n := range stats {
+		p := &proto.StatsResponse{SetAside: stats.SetAside}
+		for _, n := range stats.Namespaces {
 			p.Namespaces = append(p.Namespaces, &proto.NamespaceStats{
 				Namespace: n.Namespace, Entries: n.Entries, Bytes: n.Bytes, Hits: n.Hits, Misses: n.Misses, Puts: n.Puts,
-				Expired: n.Expired, Evicted: n.Evicted,
+				Expired: n.Expired, Evicted: n.Evicted, Oldest: timeToProto(n.Oldest), Newest: timeToProto(n.Newest),
 			})
 		}
 		return p, nil

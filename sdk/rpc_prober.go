@@ -24,11 +24,16 @@ func (s *proberServer) Probe(ctx context.Context, r *proto.ProbeRequest) (*proto
 			Health: proto.Health(h.State), Reason: h.Reason, Lease: leaseToProto(h.Lease),
 			Key: proto.KeyState(h.Key), KeyLease: leaseToProto(h.KeyLease),
 			Listed: h.Listed, ModelsLease: leaseToProto(h.ModelsLease),
+			SpecsLease: leaseToProto(h.SpecsLease), PricesLease: leaseToProto(h.PricesLease),
 		}
 		for _, m := range h.Models {
-			p.Models = append(p.Models, &proto.Model{
-				Id: m.ID, Created: m.Created, OwnedBy: m.OwnedBy, ContextTokens: m.ContextTokens,
-			})
+			model := &proto.Model{
+				Id: m.ID, Created: m.Created, OwnedBy: m.OwnedBy, ContextTokens: m.ContextTokens, OutputTokens: m.OutputTokens,
+			}
+			if m.Price.Known {
+				model.Price = &proto.Price{Input: m.Price.Input, Output: m.Price.Output}
+			}
+			p.Models = append(p.Models, model)
 		}
 		return p, nil
 	})

@@ -33,8 +33,9 @@ func (s Size) String() string {
 //	}
 //
 // A field is a string, bool, integer, float, [time.Duration], [Size], []string,
-// map[string]string, or a slice of structs for a nested block. Its value in the
-// struct is its default; in a nested block that is the zero value. Bounds (min,
+// map[string]string, or a slice of structs for a nested block. A string of a nested
+// block with the option label stands in front of its braces: rule "name" { ... }.
+// A field's value in the struct is its default; in a nested block that is the zero value. Bounds (min,
 // max) are for numbers, durations ("1s") and sizes (bytes). An error is the
 // author's mistake.
 func SchemaOf(config any) ([]Field, error) {
@@ -112,17 +113,23 @@ func schemaOfStruct(t reflect.Type, values reflect.Value) (*schema, error) {
 
 func newSetting(f reflect.StructField, tag string, value reflect.Value) (setting, error) {
 	name, option, hasOption := strings.Cut(tag, ",")
-	set := setting{Field: Field{Name: name, Doc: f.Tag.Get("doc"), Required: option == "required"}}
+	label := option == "label"
+	set := setting{Field: Field{Name: name, Doc: f.Tag.Get("doc"), Required: label || option == "required"}}
 	switch {
 	case !f.IsExported():
 		return set, fmt.Errorf("a config field must be exported")
 	case !configName.MatchString(name):
 		return set, fmt.Errorf("the name %q is not of lower-case letters, digits and _", name)
-	case hasOption && option != "required":
-		return set, fmt.Errorf("unknown option %q; there is only required", option)
+	case hasOption && !set.Required:
+		return set, fmt.Errorf("unknown option %q; there are required and label", option)
+	case label && f.Type.Kind() != reflect.String:
+		return set, fmt.Errorf("a label is a string")
 	}
 	if err := set.read(f.Type, value); err != nil {
 		return set, err
+	}
+	if label {
+		set.Type = FieldLabel
 	}
 	if err := set.bound(f.Tag); err != nil {
 		return set, err
@@ -200,7 +207,8 @@ func (set *setting) bound(tag reflect.StructTag) error {
 	for _, b := range []struct {
 		name string
 		to   **float64
-	}{{"min", &set.min}, {"max", &set.max}} {
+		text *string
+	}{{"min", &set.min, &set.Min}, {"max", &set.max, &set.Max}} {
 		text, ok := tag.Lookup(b.name)
 		if !ok {
 			continue
@@ -209,7 +217,7 @@ func (set *setting) bound(tag reflect.StructTag) error {
 		if err != nil {
 			return fmt.Errorf("%s:%q: %w", b.name, text, err)
 		}
-		*b.to = &v
+		*b.to, *b.text = &v, set.unit(v)
 	}
 	if set.min != nil && set.max != nil && *set.min > *set.max {
 		return fmt.Errorf("min is more than max")

@@ -51,7 +51,7 @@ func TestSchemaFindsTheAuthorsMistakes(t *testing.T) {
 		}{}, want: `.Rate: the name "Rate" is not of lower-case letters, digits and _`},
 		{name: "option", config: &struct {
 			Rate float64 `config:"rate,optional"`
-		}{}, want: `.Rate: unknown option "optional"; there is only required`},
+		}{}, want: `.Rate: unknown option "optional"; there are required and label`},
 		{name: "twice", config: &struct {
 			A int `config:"n"`
 			B int `config:"n"`
@@ -73,6 +73,9 @@ func TestSchemaFindsTheAuthorsMistakes(t *testing.T) {
 		{name: "block with a default", config: &struct {
 			B []block `config:"b"`
 		}{B: []block{{}}}, want: ".B: a nested block has no default"},
+		{name: "label of the block itself", config: &struct {
+			S int `config:"s,label"`
+		}{}, want: ".S: a label is a string"},
 		{name: "bound of a string", config: &struct {
 			S string `config:"s" min:"1"`
 		}{}, want: `.S: min:"1": a string has no bounds`},

@@ -2,11 +2,13 @@ package sdk
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"regexp"
 	"runtime"
 	"runtime/debug"
+	"slices"
 
 	"github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
@@ -44,8 +46,8 @@ type Plugin struct {
 	// Computes: the methods never block, so that they can be run one after
 	// the other, on one processor.
 	Computes bool
-	// Needs are asked for here and granted in the HCL, such as
-	// [NeedBilledCalls].
+	// Needs are asked for here and granted in the HCL: [NeedBilledCalls],
+	// [NeedPrompt], [NeedSecret].
 	Needs []string
 
 	// Config points to a struct with config tags that holds the defaults, see
@@ -57,6 +59,8 @@ type Plugin struct {
 	Prober     Prober
 	Cache      Cache
 	Adapter    Adapter
+	Guard      Guard
+	Observer   Observer
 }
 
 // Validator is implemented by a config struct, or by an implementation, that
@@ -79,17 +83,20 @@ type Starter interface {
 type Setup struct {
 	// DataDir is a folder of the plugin's own, which outlives the process.
 	DataDir string
-	// Grants are those of the plugin's Needs that the HCL grants.
+	// Grants are those of the plugin's Needs that the HCL grants. One that can't
+	// do without what it asks for refuses to start here.
 	Grants []string
 }
 
 // The handshake of go-plugin. A program that is started without the cookie
 // explains itself and exits.
 const (
-	// ProtocolVersion of the services in sdk/proto.
-	ProtocolVersion = 1
-	CookieKey       = "SMARTROUTER_PLUGIN"
-	CookieValue     = "8f1d0c6e-decisions-out-of-process"
+	// ProtocolVersion of the services in sdk/proto, where each is described.
+	// Both sides also speak the one before: OldestProtocolVersion.
+	ProtocolVersion       = 2
+	OldestProtocolVersion = 1
+	CookieKey             = "SMARTROUTER_PLUGIN"
+	CookieValue           = "8f1d0c6e-decisions-out-of-process"
 )
 
 // The environment that the host gives a plugin, besides go-plugin's own.
@@ -110,11 +117,15 @@ func Serve(p *Plugin) {
 	if err != nil {
 		panic("sdk: " + err.Error())
 	}
+	run := s.run
 	if os.Getenv(CookieKey) != CookieValue {
-		fmt.Print(s.byHand())
-		os.Exit(1)
+		if !slices.Contains(os.Args[1:], DebugFlag) {
+			fmt.Print(s.byHand())
+			os.Exit(1)
+		}
+		run = func() error { return s.debug(os.Stdout) }
 	}
-	if err := s.run(); err != nil {
+	if err := run(); err != nil {
 		Log.Error("plugin failed", "err", err)
 		os.Exit(1)
 	}
@@ -128,48 +139,62 @@ func (s *server) run() error {
 	if s.manifest.Computes && os.Getenv("GOMAXPROCS") == "" {
 		runtime.GOMAXPROCS(1)
 	}
+	return errors.Join(s.serve(context.Background(), sayHandshake), s.close())
+}
+
+// serve serves until ctx ends or the router says goodbye. listening is told
+// where.
+func (s *server) serve(ctx context.Context, listening func(*plugin.ReattachConfig) error) error {
 	// go-plugin's test mode is its way to serve without taking over os.Stdout,
 	// os.Stderr and the signals: authors keep theirs, and no print of theirs
 	// can get between the handshake or block on a pipe that nobody reads. It
 	// hands over the address instead of printing it.
 	address := make(chan *plugin.ReattachConfig, 1)
 	ended := make(chan struct{})
-	handshake := make(chan error, 1)
-	ctx, stop := context.WithCancel(context.Background())
+	told := make(chan error, 1)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	go func() {
 		select {
 		case a := <-address:
-			err := sayHandshake(a)
+			err := listening(a)
 			if err != nil {
 				stop()
 			}
-			handshake <- err
+			told <- err
 		case <-ended:
-			handshake <- fmt.Errorf("could not listen in %q", os.Getenv(plugin.EnvUnixSocketDir))
+			told <- fmt.Errorf("could not listen in %q", os.Getenv(plugin.EnvUnixSocketDir))
 		}
 	}()
 	plugin.Serve(&plugin.ServeConfig{
 		HandshakeConfig:  plugin.HandshakeConfig{MagicCookieKey: CookieKey, MagicCookieValue: CookieValue},
-		VersionedPlugins: map[int]plugin.PluginSet{ProtocolVersion: {s.manifest.Name: registrar{server: s}}},
+		VersionedPlugins: s.versions(),
 		GRPCServer:       s.newGRPC,
 		Logger:           Log,
 		Test:             &plugin.ServeTestConfig{Context: ctx, ReattachConfigCh: address, CloseCh: ended},
 	})
-	stop()
-	if err := <-handshake; err != nil {
-		return err
-	}
-	return s.close()
+	return <-told
 }
 
 func (s *server) newGRPC(opts []grpc.ServerOption) *grpc.Server {
 	// Set windows keep gRPC from measuring the bandwidth of a unix socket.
-	return grpc.NewServer(append(opts,
+	s.grpc = grpc.NewServer(append(opts,
 		grpc.MaxRecvMsgSize(MaxMessageBytes),
 		grpc.InitialWindowSize(1<<20),
 		grpc.InitialConnWindowSize(4<<20),
 		grpc.UnaryInterceptor(recoverPanics),
 	)...)
+	return s.grpc
+}
+
+// versions are those of the protocol that the plugin speaks. go-plugin takes
+// the newest that the router speaks too.
+func (s *server) versions() map[int]plugin.PluginSet {
+	all := make(map[int]plugin.PluginSet)
+	for v := OldestProtocolVersion; v <= ProtocolVersion; v++ {
+		all[v] = plugin.PluginSet{s.manifest.Name: registrar{server: s, protocol: v}}
+	}
+	return all
 }
 
 // recoverPanics keeps one bad call from ending all the others.
@@ -190,11 +215,13 @@ func logPanic(method string, p any, stack []byte) {
 // registrar is the shape in which go-plugin wants services.
 type registrar struct {
 	plugin.NetRPCUnsupportedPlugin
-	server *server
+	server   *server
+	protocol int
 }
 
 // GRPCServer is part of plugin.GRPCPlugin.
 func (r registrar) GRPCServer(_ *plugin.GRPCBroker, g *grpc.Server) error {
+	r.server.protocol = r.protocol
 	r.server.register(lane.NewServer(g, lane.ServerOptions{Inline: r.server.manifest.Computes, OnPanic: logPanic}))
 	return nil
 }

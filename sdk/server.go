@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -21,6 +23,8 @@ import (
 type server struct {
 	proto.UnimplementedPluginServer
 	plugin   *Plugin
+	grpc     *grpc.Server
+	protocol int // the version that is spoken
 	manifest Manifest
 	schema   *schema
 	// parts are the implementations in the order of Kinds, each once.
@@ -32,6 +36,9 @@ type server struct {
 	started []any      // those to close
 	// ready: Configure was accepted, the kinds may be called.
 	ready atomic.Bool
+	// byAuthor: the author started the process, which one router after the other
+	// may configure.
+	byAuthor bool
 }
 
 func newServer(p *Plugin) (*server, error) {
@@ -51,6 +58,8 @@ func newServer(p *Plugin) (*server, error) {
 		{KindProber, p.Prober, p.Prober != nil},
 		{KindCache, p.Cache, p.Cache != nil},
 		{KindAdapter, p.Adapter, p.Adapter != nil},
+		{KindGuard, p.Guard, p.Guard != nil},
+		{KindObserver, p.Observer, p.Observer != nil},
 	} {
 		if k.set {
 			s.manifest.Kinds = append(s.manifest.Kinds, k.kind)
@@ -89,6 +98,12 @@ func (s *server) register(r grpc.ServiceRegistrar) {
 	if i := s.plugin.Adapter; i != nil {
 		proto.RegisterAdapterServer(r, &adapterServer{server: s, impl: i})
 	}
+	if i := s.plugin.Guard; i != nil {
+		proto.RegisterGuardServer(r, &guardServer{server: s, impl: i})
+	}
+	if i := s.plugin.Observer; i != nil {
+		proto.RegisterObserverServer(r, &observerServer{server: s, impl: i})
+	}
 }
 
 // Describe is part of proto.PluginServer.
@@ -100,7 +115,7 @@ func (s *server) Describe(context.Context, *proto.DescribeRequest) (*proto.Manif
 func (s *server) Configure(ctx context.Context, r *proto.ConfigureRequest) (*proto.ConfigureResponse, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ready.Load() {
+	if s.ready.Load() && !s.byAuthor {
 		return nil, status.Error(codes.FailedPrecondition, "the plugin is configured already")
 	}
 	errs := s.schema.decode(r.GetConfigJson())
@@ -110,11 +125,61 @@ func (s *server) Configure(ctx context.Context, r *proto.ConfigureRequest) (*pro
 	if len(errs) > 0 || r.GetCheckOnly() {
 		return &proto.ConfigureResponse{Errors: configErrorsToProto(errs)}, nil
 	}
+	if err := s.closeStarted(); err != nil { // of the router before
+		return nil, toStatus(err)
+	}
 	if err := s.start(ctx, r); err != nil {
 		return nil, toStatus(errors.Join(err, s.closeStarted()))
 	}
 	s.ready.Store(true)
 	return &proto.ConfigureResponse{}, nil
+}
+
+// Stop is part of proto.PluginServer.
+func (s *server) Stop(context.Context, *proto.StopRequest) (*proto.StopResponse, error) {
+	if s.protocol < stopSince {
+		return nil, errOlderProtocol
+	}
+	if err := s.close(); err != nil {
+		err = toStatus(fmt.Errorf("close: %w", err))
+		s.end()
+		return nil, err
+	}
+	s.end()
+	return &proto.StopResponse{}, nil
+}
+
+// stopSince is the version of the protocol that has Stop and Vitals.
+const stopSince = 2
+
+var errOlderProtocol = status.Errorf(codes.Unimplemented, "since version %d of the protocol", stopSince)
+
+// end stops serving once the answers under way are written; what hangs is not
+// waited for.
+func (s *server) end() {
+	g := s.grpc // the next router's is another one
+	go func() {
+		time.AfterFunc(lastAnswersTime, g.Stop)
+		g.GracefulStop()
+	}()
+}
+
+// lastAnswersTime is well below the 2 s after which the router kills.
+const lastAnswersTime = 500 * time.Millisecond
+
+// Vitals is part of proto.PluginServer.
+func (s *server) Vitals(_ context.Context, r *proto.VitalsRequest) (*proto.VitalsResponse, error) {
+	if s.protocol < stopSince {
+		return nil, errOlderProtocol
+	}
+	if r.GetCollect() {
+		// Once for what finalizers let go of.
+		runtime.GC()
+		runtime.GC()
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return &proto.VitalsResponse{Tasks: int64(runtime.NumGoroutine()), HeapBytes: int64(m.HeapAlloc)}, nil
 }
 
 func (s *server) validate() (errs []ConfigError) {
@@ -171,6 +236,7 @@ func (s *server) close() error {
 }
 
 func (s *server) closeStarted() error {
+	s.ready.Store(false)
 	var errs []error
 	for _, part := range slices.Backward(s.started) {
 		if c, ok := part.(io.Closer); ok {

@@ -21,7 +21,9 @@ type UpstreamRequest struct {
 	Endpoint Endpoint
 	// Model goes with endpoints that have one.
 	Model string
-	Body  []byte
+	// Body is JSON. A chat is asked for in OpenAI's words: the router translates
+	// them for a channel of another format.
+	Body []byte
 	// MaxBytes of the reply are read; 0: 8 MiB.
 	MaxBytes int64
 }

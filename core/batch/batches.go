@@ -62,7 +62,7 @@ type Batches struct {
 	log     hclog.Logger
 	now     func() time.Time
 	cfg     atomic.Pointer[config.Batch]
-	maxLine int64
+	maxLine atomic.Int64
 	files   *files
 	tallies tallies
 
@@ -89,14 +89,14 @@ type tallies struct {
 // Open reads what is there, and runs nothing yet.
 func Open(o Options) (*Batches, error) {
 	b := &Batches{
-		dir: filepath.Join(o.Dir, "batches"), log: o.Log, now: o.Now, maxLine: o.MaxLine,
+		dir: filepath.Join(o.Dir, "batches"), log: o.Log, now: o.Now,
 		wake: make(chan struct{}, 1), fresh: make(chan *work), check: make(chan struct{}, 1),
 		cut: make(chan struct{}), ended: make(chan struct{}), all: make(map[string]*work),
 	}
 	if b.now == nil {
 		b.now = time.Now
 	}
-	b.Configure(o.Config)
+	b.Configure(o.Config, o.MaxLine)
 	var err error
 	if b.files, err = openFiles(filepath.Join(o.Dir, "files"), o.Log); err != nil {
 		return nil, fmt.Errorf("files: %w", err)
@@ -125,8 +125,12 @@ func Open(o Options) (*Batches, error) {
 	return b, nil
 }
 
-// Configure takes new limits, for what begins from now on.
-func (b *Batches) Configure(c config.Batch) { b.cfg.Store(&c) }
+// Configure takes new limits, for what begins from now on. maxLine is that of
+// [Options].
+func (b *Batches) Configure(c config.Batch, maxLine int64) {
+	b.cfg.Store(&c)
+	b.maxLine.Store(maxLine)
+}
 
 func (b *Batches) config() *config.Batch { return b.cfg.Load() }
 

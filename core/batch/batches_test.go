@@ -94,7 +94,7 @@ func start(t *testing.T, b *Batches, r Runner) (stop func()) {
 	go b.Run(ctx, r)
 	stop = sync.OnceFunc(func() {
 		cancel()
-		drain, over := context.WithTimeout(context.Background(), 10*time.Second)
+		drain, over := context.WithTimeout(context.Background(), time.Minute)
 		defer over()
 		b.Drain(drain)
 	})
@@ -138,7 +138,7 @@ func create(t *testing.T, b *Batches, owner, file string) Batch {
 // until polls a batch until it is as asked.
 func until(t *testing.T, b *Batches, owner, id, what string, ok func(Batch) bool) Batch {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		got, err := b.Batch(owner, id)
 		if err != nil {
 			t.Fatal(err)
@@ -378,7 +378,7 @@ func TestCancelLetsLinesUnderWayFinish(t *testing.T) {
 func TestExpiryCutsAfterTheGrace(t *testing.T) {
 	t.Parallel()
 	b := openAt(t, t.TempDir(), func(o *Options) {
-		o.Config.Expiry, o.Config.Grace, o.Config.Concurrency = 50*time.Millisecond, time.Millisecond, 2
+		o.Config.Expiry, o.Config.Grace, o.Config.Concurrency = 3*time.Second, time.Millisecond, 2
 	})
 	start(t, b, &runner{answer: func(ctx context.Context, id string, n int) Answer {
 		if id == "c0" {

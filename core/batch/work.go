@@ -249,7 +249,7 @@ func (b *Batches) admit(ctx context.Context, w *work) (_ *os.File, ok bool, _ er
 	b.mu.Lock()
 	total := w.total
 	b.mu.Unlock()
-	most := limits{endpoint: w.head.Endpoint, lines: b.config().MaxLines, line: b.maxLine}
+	most := limits{endpoint: w.head.Endpoint, lines: b.config().MaxLines, line: b.maxLine.Load()}
 	if total > 0 { // the limits were those of the start
 		most.lines, most.line = total, math.MaxInt64
 	}

@@ -18,6 +18,7 @@ import (
 type client struct {
 	addr     string
 	stream   bool
+	same     bool      // all requests are equal
 	deadline time.Time // of all reads and writes
 
 	request []byte
@@ -39,13 +40,20 @@ const serialDigits = 16
 
 // newClient makes the n-th client of a load.
 func newClient(t target, l load, n int, deadline time.Time) *client {
-	const start, end = `{"model":"mock","stream":%t,"temperature":0.7,"messages":[{"role":"user","content":"`, `"}]}`
-	body := fmt.Appendf(nil, start, l.Stream)
+	const start, end = `{"model":"%s","stream":%t,"user":"%s","temperature":0.7,"messages":[{"role":"user","content":"`, `"}]}`
+	user := "bench"
+	if l.slow {
+		user = slowUser
+	}
+	body := fmt.Appendf(nil, start, modelName(l.model), l.Stream, user)
 	serial := len(body)
 	text := max(l.body-len(body)-len(end), serialDigits)
 	body = append(body, strings.Repeat("Some words to be read. ", text/20)[:text]...)
 	body = append(body, end...)
-	c := &client{addr: t.addr, stream: l.Stream, deadline: deadline, count: uint64(n) << 40}
+	c := &client{addr: t.addr, stream: l.Stream, same: l.same, deadline: deadline, count: uint64(n) << 40}
+	if l.same {
+		c.count = 0
+	}
 	c.request = fmt.Appendf(nil, "POST /v1/chat/completions HTTP/1.1\r\nHost: %s\r\nUser-Agent: bench\r\nAccept: */*\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n",
 		t.addr, apiKey, len(body))
 	serial += len(c.request)
@@ -62,7 +70,9 @@ func (c *client) do() (answer, error) {
 			return answer{}, err
 		}
 	}
-	c.count++
+	if !c.same {
+		c.count++
+	}
 	for i, n := len(c.serial)-1, c.count; i >= 0; i, n = i-1, n>>4 {
 		c.serial[i] = "0123456789abcdef"[n&15]
 	}
@@ -71,6 +81,24 @@ func (c *client) do() (answer, error) {
 		c.hangUp()
 	}
 	return a, err
+}
+
+// open begins a stream and waits for its head and its first event.
+func (c *client) open() error {
+	if err := c.connect(); err != nil {
+		return err
+	}
+	if _, err := c.conn.Write(c.request); err != nil {
+		return err
+	}
+	status, _, _, err := c.head()
+	if err == nil && status != 200 {
+		err = fmt.Errorf("status %d", status)
+	}
+	if err == nil {
+		_, err = c.in.ReadSlice('\n')
+	}
+	return err
 }
 
 func (c *client) connect() error {

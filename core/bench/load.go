@@ -16,7 +16,20 @@ type load struct {
 	Name    string `json:"name"`
 	Stream  bool   `json:"stream"`
 	clients int
-	body    int // bytes of a request's body
+	body    int  // bytes of a request's body
+	same    bool // all requests are equal
+	slow    bool // a stream with an event a second
+	model   int  // its number
+	// of are the targets; empty: direct, the floor and the router as it comes.
+	of []string
+}
+
+// on tells whether the load is for a target.
+func (l load) on(target string) bool {
+	if len(l.of) == 0 {
+		return target == direct || target == floor || target == us
+	}
+	return slices.Contains(l.of, target)
 }
 
 // A sample is what one run measured. Times are microseconds, memory is bytes.
@@ -88,7 +101,12 @@ func (y *tally) drive(c *client, phase *atomic.Int32) {
 func probe(t target, l load) error {
 	c := newClient(t, l, 0, time.Now().Add(readyWithin))
 	defer c.hangUp()
-	_, err := c.do()
+	var err error
+	for range 3 { // the floor breaks some streams
+		if _, err = c.do(); err == nil {
+			break
+		}
+	}
 	return err
 }
 

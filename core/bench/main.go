@@ -15,9 +15,16 @@
 // share the CPUs: requests a second are what is left after clients and mock took
 // their share, and CPU time per request is the steadier figure.
 //
+// With -faults it shows instead what it costs when plugins are killed and stopped
+// at 1,000 requests a second.
+//
+// With -record it measures how costs grow with channels, models, streams and
+// bodies, and with -draw it draws that into docs/performance.md.
+//
 // Map: parts.go starts processes, roles.go is what they do, router.go is the
 // router under test, load.go and client.go put load on a target, proc.go reads
-// what that cost, report.go prints it.
+// what that cost, report.go prints it; faults.go is the other bench, steady.go its
+// load; curves.go measures what grows, plot.go draws it and page.go writes it down.
 package main
 
 import (
@@ -44,6 +51,9 @@ var options = struct {
 	warmup      time.Duration // before it
 	clients     string
 	json        string
+	record      string
+	draw        string
+	faults      bool
 }{
 	smartrouter: "bin/smartrouter", rounds: 3, duration: 1400 * time.Millisecond, warmup: 300 * time.Millisecond, clients: "1,16,128",
 }
@@ -54,9 +64,12 @@ func main() {
 	}
 	flag.StringVar(&options.smartrouter, "smartrouter", options.smartrouter, "the router's `binary`; \"\" measures the floor alone")
 	flag.IntVar(&options.rounds, "rounds", options.rounds, "rounds to take medians of")
-	flag.DurationVar(&options.duration, "duration", options.duration, "measured time of each run; there are 15 to a round")
+	flag.DurationVar(&options.duration, "duration", options.duration, "measured time of each run; there are 23 to a round")
 	flag.StringVar(&options.clients, "c", options.clients, "numbers of clients that send 1 KB bodies")
 	flag.StringVar(&options.json, "json", "", "also write every figure of every run to this `file`")
+	flag.BoolVar(&options.faults, "faults", false, "instead kill and stop each kind of plugin under load, and kill the router")
+	flag.StringVar(&options.record, "record", "", "instead measure how costs grow, and record it in this `file`")
+	flag.StringVar(&options.draw, "draw", "", "instead draw what is recorded into the pages of this docs `folder`")
 	flag.Parse()
 	loads, err := loads(options.clients)
 	if err == nil && (options.rounds < 1 || options.duration <= 0 || flag.NArg() > 0) {
@@ -71,6 +84,16 @@ func main() {
 	runtime.LockOSThread()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if options.draw != "" {
+		exit(drawPage(options.draw))
+	}
+	if options.record != "" {
+		c, err := sweep(ctx, os.Stderr)
+		exit(errors.Join(err, c.record(options.record))) // what there is, even if it is not all
+	}
+	if options.faults {
+		exit(faults(ctx, os.Stdout))
+	}
 	exit(run(ctx, loads, os.Stdout, os.Stderr))
 }
 
@@ -96,6 +119,10 @@ func loads(clients string) ([]load, error) {
 	return append(all,
 		load{Name: "256 KB, c8", clients: 8, body: 256 * kilobyte},
 		load{Name: fmt.Sprintf("streams of %d chunks, c16", chunks), clients: 16, body: kilobyte, Stream: true},
+		load{Name: "1 KB, all equal, c16", clients: 16, body: kilobyte, same: true, of: []string{us, cached}},
+		load{Name: "1 KB, by TLS and HTTP/2, c16", clients: 16, body: kilobyte, of: []string{secureFloor, secureUs}},
+		load{Name: "1 KB, c8", clients: 8, body: kilobyte, of: []string{us, leaseless}},
+		load{Name: "1 KB, c16", clients: 16, body: kilobyte, of: []string{us, leaseless}},
 	), nil
 }
 
@@ -108,6 +135,9 @@ func run(ctx context.Context, loads []load, out, progress io.Writer) error {
 	}
 	for _, t := range targets {
 		for _, l := range loads {
+			if !l.on(t.name) {
+				continue
+			}
 			if err := probe(t, l); err != nil {
 				return fmt.Errorf("%s does not answer (%s): %w", t.name, l.Name, err)
 			}
@@ -119,6 +149,9 @@ func run(ctx context.Context, loads []load, out, progress io.Writer) error {
 		for i, l := range loads {
 			for k := range targets {
 				n := (k + round + i) % len(targets) // nobody always follows the same one
+				if !l.on(targets[n].name) {
+					continue
+				}
 				s, err := measure(ctx, targets[n], l, options.warmup, options.duration)
 				if err != nil {
 					return err

@@ -9,7 +9,9 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -27,6 +29,12 @@ const (
 	direct = "direct"
 	floor  = "floor"
 	us     = "smartrouter"
+	// These are the router with other configurations.
+	cached    = "smartrouter, answers cached"
+	leaseless = "smartrouter, each request decided by the selector"
+	// Their mock speaks HTTP/2 over TLS.
+	secureFloor = "floor, upstream by TLS and HTTP/2"
+	secureUs    = "smartrouter, upstream by TLS and HTTP/2"
 )
 
 const (
@@ -57,7 +65,7 @@ func start(ctx context.Context) (targets []target, stop func(), err error) {
 		return nil, stop, err
 	}
 	targets = append(targets, target{name: direct, addr: mock.said[0]})
-	proxy, err := role("floor", mock.said[0])
+	proxy, err := role("floor", "http", mock.said[0])
 	if err != nil {
 		return nil, stop, err
 	}
@@ -71,12 +79,50 @@ func start(ctx context.Context) (targets []target, stop func(), err error) {
 	}
 	stopParts := stop
 	stop = func() { stopParts(); os.RemoveAll(folder) }
-	r, err := startRouter(ctx, options.smartrouter, folder, mock.said[0])
+	trust := filepath.Join(folder, "trust.pem")
+	secure, err := role("secure", trust)
 	if err != nil {
 		return nil, stop, err
 	}
-	running = append(running, r.part)
-	return append(targets, target{name: us, addr: r.addr, pid: r.part.cmd.Process.Pid, router: r}), stop, nil
+	if err := os.Setenv(trustVariable, trust); err != nil { // of the parts that follow
+		return nil, stop, err
+	}
+	proxy, err = role("floor", "https", secure.said[0])
+	if err != nil {
+		return nil, stop, err
+	}
+	targets = append(targets, target{name: secureFloor, addr: proxy.said[0], pid: proxy.cmd.Process.Pid})
+	selector, err := ownCopy(folder)
+	if err != nil {
+		return nil, stop, err
+	}
+	plain, https := "http://"+mock.said[0], "https://"+secure.said[0]
+	for i, v := range []struct{ name, origin, more string }{
+		{us, plain, ""}, {cached, plain, cachedHCL}, {leaseless, plain, fmt.Sprintf(leaselessHCL, selector, selectorRole)},
+		{secureUs, https, ""},
+	} {
+		hcl := fmt.Sprintf(routerHCL, v.origin) + v.more
+		r, err := startRouter(ctx, options.smartrouter, filepath.Join(folder, strconv.Itoa(i)), hcl)
+		if err != nil {
+			return nil, stop, err
+		}
+		running = append(running, r.part)
+		targets = append(targets, target{name: v.name, addr: r.addr, pid: r.part.cmd.Process.Pid, router: r})
+	}
+	return targets, stop, nil
+}
+
+// ownCopy copies this program to where a plugin of another user can be run from.
+func ownCopy(folder string) (string, error) {
+	if err := os.Chmod(folder, 0o755); err != nil {
+		return "", err
+	}
+	program, err := os.ReadFile("/proc/self/exe")
+	if err != nil {
+		return "", err
+	}
+	to := filepath.Join(folder, "bench")
+	return to, os.WriteFile(to, program, 0o755)
 }
 
 // A part is a child process that listens.

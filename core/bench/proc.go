@@ -50,6 +50,16 @@ func parentIn(stat []byte) (int, bool) {
 	return parent, err == nil
 }
 
+// running reports whether a process is there, and no zombie.
+func running(pid int) bool {
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return false
+	}
+	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	return len(fields) > 0 && fields[0][0] != 'Z' && fields[0][0] != 'X'
+}
+
 // tree lists a process and all its descendants that still run.
 func tree(parents map[int]int, root int) []int {
 	var pids []int

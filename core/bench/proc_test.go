@@ -23,9 +23,9 @@ func TestCostOfATree(t *testing.T) {
 	var pids []int
 	var cost time.Duration
 	const enough = 30 * time.Millisecond
-	for deadline := start.Add(20 * time.Second); len(pids) < 2 || cost < enough; {
+	for deadline := start.Add(time.Minute); len(pids) < 2 || cost < enough; {
 		if time.Now().After(deadline) {
-			t.Fatalf("after 20 s: processes %v spent %s", pids, cost)
+			t.Fatalf("after a minute: processes %v spent %s", pids, cost)
 		}
 		parents, err := processes()
 		if err != nil {

@@ -82,6 +82,7 @@ func (r *report) print(w io.Writer) {
 		r.Go, r.CPUs, r.Rounds, r.Duration)
 	r.table(w, false, "requests/s", "CPU us per request", "added p50 us", "added p99 us")
 	r.table(w, true, "chunks/s", "CPU us per chunk", "added TTFT p50 us", "added TTFT p99 us")
+	r.others(w)
 	r.remarks(w)
 }
 
@@ -89,10 +90,13 @@ func (r *report) table(w io.Writer, stream bool, figures ...string) {
 	head := slices.Concat([]string{"load", "target"}, figures, []string{"RSS / PSS MiB", "errors", "plugin calls per 10,000 requests"})
 	fmt.Fprintf(w, "\n| %s |\n|---|---|%s\n", strings.Join(head, " | "), strings.Repeat("---:|", len(head)-2))
 	for _, l := range r.Runs {
-		if l.Stream != stream {
+		if l.Stream != stream || len(l.of) > 0 {
 			continue
 		}
 		for _, t := range r.Targets {
+			if !l.on(t) {
+				continue
+			}
 			cells := []string{l.Name, t, fmt.Sprintf("%.0f (%.2f)", l.middle(t, rate), l.ratio(t, rate))}
 			errors := 0
 			for _, s := range l.Samples[t] {
@@ -111,6 +115,25 @@ func (r *report) table(w io.Writer, stream bool, figures ...string) {
 				cells = append(cells, "")
 			}
 			fmt.Fprintf(w, "| %s |\n", strings.Join(cells, " | "))
+		}
+	}
+}
+
+// others are the router's configurations beside each other.
+func (r *report) others(w io.Writer) {
+	begun := false
+	for _, l := range r.Runs {
+		for _, t := range l.of {
+			if !begun {
+				begun = true
+				io.WriteString(w, "\n| load | configuration | requests/s (x of the first) | CPU us per request | p50 us | calls of plugins per request |\n|---|---|---:|---:|---:|---:|\n")
+			}
+			base := l.of[0]
+			calls := l.middle(t, func(s sample) float64 { return s.PluginCalls / 1e4 })
+			fmt.Fprintf(w, "| %s | %s | %.0f (%.2f) | %.1f (%+.1f) | %.0f (%.2f) | %.2f |\n", l.Name, t,
+				l.middle(t, rate), l.within(t, base, func(s, b sample) float64 { return s.PerSecond / b.PerSecond }),
+				l.middle(t, cpu), l.within(t, base, func(s, b sample) float64 { return s.CPU - b.CPU }),
+				l.middle(t, p50), l.within(t, base, func(s, b sample) float64 { return s.P50 / b.P50 }), calls)
 		}
 	}
 }

@@ -20,6 +20,10 @@ func TestReport(t *testing.T) {
 			floor:  {{PerSecond: 8000, P50: 60, P99: 300, CPU: 2, Errors: 3, Error: "unexpected EOF"}},
 			us:     {{PerSecond: 8000, P50: 60, P99: 300, CPU: 1}},
 		}},
+		{load: load{Name: "equal", of: []string{us, cached}}, Samples: map[string][]sample{
+			us:     {{PerSecond: 1500, P50: 50, CPU: 40, PluginCalls: 1}},
+			cached: {{PerSecond: 3000, P50: 20, CPU: 15}},
+		}},
 	}}
 	var out strings.Builder
 	r.print(&out)
@@ -36,6 +40,11 @@ func TestReport(t *testing.T) {
 | streams | direct | 9000 (1.12) |  | p50 10 | p99 20 |  | 0 |  |
 | streams | floor | 8000 (1.00) | 2.0 (1.00) | 50 | 280 | 0 / ? | 3 |  |
 | streams | smartrouter | 8000 (1.00) | 1.0 (0.50) | 50 | 280 | 0 / ? | 0 | 0.0 |
+
+| load | configuration | requests/s (x of the first) | CPU us per request | p50 us | calls of plugins per request |
+|---|---|---:|---:|---:|---:|
+| equal | smartrouter | 1500 (1.00) | 40.0 (+0.0) | 50 (1.00) | 0.00 |
+| equal | smartrouter, answers cached | 3000 (2.00) | 15.0 (-25.0) | 20 (0.40) | 0.00 |
 
 Other programs kept 0.00 CPUs busy meanwhile (worst run 0.50): above some 0.2, measure again.
 - floor, streams, the first of a run: unexpected EOF

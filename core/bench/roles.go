@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"log"
@@ -13,19 +14,41 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/smart-ai-router/smartrouter/sdk"
 )
 
 // rolePrefix marks the hidden argument that makes the bench play a part.
 const rolePrefix = "role:"
 
+// selectorRole is that of a selector whose plans are not leased.
+const selectorRole = rolePrefix + "selector"
+
+// each is that selector.
+type each struct{}
+
+// Select is part of sdk.Selector.
+func (each) Select(_ context.Context, _ sdk.Request, all []sdk.Candidate) (sdk.Plan, error) {
+	plan := sdk.InOrder(all...)
+	plan.Lease = sdk.NoLease
+	return plan, nil
+}
+
 // play is the main function of a part.
 func play(role string, args []string) error {
+	if role == selectorRole {
+		sdk.Serve(&sdk.Plugin{Name: "each", Version: "1", Reads: []sdk.Fact{sdk.FactModel}, Selector: each{}})
+		return nil
+	}
+	if role == rolePrefix+"secure" && len(args) == 1 {
+		return serveSecurely(args[0])
+	}
 	l, err := listen()
 	if err != nil {
 		return err
 	}
-	if role == rolePrefix+"floor" && len(args) == 1 {
-		return (&http.Server{Handler: reverseProxy(args[0]), ErrorLog: silent}).Serve(l)
+	if role == rolePrefix+"floor" && len(args) == 2 {
+		return (&http.Server{Handler: reverseProxy(args[0], args[1]), ErrorLog: silent}).Serve(l)
 	}
 	if role == rolePrefix+"upstream" {
 		return serveUpstream(l)
@@ -38,15 +61,15 @@ var silent = log.New(io.Discard, "", 0)
 
 // reverseProxy is the floor: what a Go program can't help but spend on a proxy
 // made of the standard library.
-func reverseProxy(upstream string) http.Handler {
+func reverseProxy(scheme, upstream string) http.Handler {
 	const connections = 1024 // kept idle; with few, it dials for most requests
-	to := &url.URL{Scheme: "http", Host: upstream}
+	to := &url.URL{Scheme: scheme, Host: upstream}
 	return &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) },
 		Transport: &http.Transport{
 			MaxIdleConns: connections, MaxIdleConnsPerHost: connections,
 			IdleConnTimeout: time.Minute, DisableCompression: true,
-			ReadBufferSize: proxyBuffer, WriteBufferSize: proxyBuffer,
+			ReadBufferSize: proxyBuffer, WriteBufferSize: proxyBuffer, ForceAttemptHTTP2: true,
 		},
 		BufferPool: &buffers{sync.Pool{New: func() any { return new([proxyBuffer]byte) }}},
 		ErrorLog:   silent,
@@ -99,6 +122,12 @@ func stream() [][]byte {
 	return pieces
 }
 
+const (
+	// slowUser asks for a stream that has so long between two of its events.
+	slowUser = "slow"
+	slowGap  = time.Second
+)
+
 // serveUpstream is the mock provider. It does without http.Server, to leave the
 // CPUs to what is measured.
 func serveUpstream(l net.Listener) error {
@@ -133,9 +162,13 @@ func serveConn(conn net.Conn) {
 		case r.URL.Path == "/v1/chat/completions":
 			pieces[0] = chatAnswer
 		}
+		slow := bytes.Contains(head[:n], []byte(`"user":"`+slowUser+`"`))
 		for _, piece := range pieces {
 			if _, err := conn.Write(piece); err != nil {
 				return
+			}
+			if slow {
+				time.Sleep(slowGap)
 			}
 		}
 		if r.Close {

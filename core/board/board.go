@@ -1,11 +1,12 @@
 package board
 
 import (
+	"encoding/json"
 	"hash/fnv"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,12 +21,23 @@ type Board struct {
 	terms  atomic.Pointer[config.Bans]
 	view   atomic.Pointer[View]
 	keeper keeper
+	reader reader
 	budget Budget
+	reads  reads
+	// shared: limits are shared with other routers, of which short is told.
+	shared atomic.Bool
+	short  chan struct{}
 	// observer is set before the board is used.
 	observer Observer
 
 	mu  sync.Mutex
 	cfg *config.Config
+	// said is the part of generations that is of the configuration alone, and
+	// which that is: with many channels it takes most of the time.
+	said struct {
+		cfg  *config.Config
+		hash string
+	}
 }
 
 // New is a board that knows nothing yet. A nil clock is time.Now.
@@ -33,7 +45,7 @@ func New(now func() time.Time) *Board {
 	if now == nil {
 		now = time.Now
 	}
-	b := &Board{now: now, observer: unobserved{}}
+	b := &Board{now: now, observer: unobserved{}, short: make(chan struct{}, 1)}
 	b.keeper.init()
 	b.view.Store(&View{})
 	b.setTerms(&config.Config{})
@@ -66,9 +78,20 @@ func (b *Board) View() *View { return b.view.Load() }
 func (b *Board) Apply(cfg *config.Config) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	kept := b.shows(cfg)
 	b.cfg = cfg
 	b.setTerms(cfg)
-	b.show(b.build())
+	if !kept {
+		b.show(b.build())
+	}
+	b.reader.again.Store(true)
+}
+
+// shows reports whether the present view is that of the configuration: what hangs
+// on a view, such as leased plans, need not go then.
+func (b *Board) shows(cfg *config.Config) bool {
+	return b.cfg != nil && b.cfg != cfg && slices.Equal(cfg.Channels, b.cfg.Channels) && reflect.DeepEqual(cfg.Models, b.cfg.Models) &&
+		cfg.Bans == b.cfg.Bans
 }
 
 // setTerms takes the numbers; a configuration that was not read from a file
@@ -110,17 +133,29 @@ func (b *Board) build() *View {
 		v.blocks[m.Name] = block{m.Any, m.Fallbacks}
 	}
 	for _, cc := range b.cfg.Channels {
-		c := &Channel{Config: cc, Info: info(cc), terms: b.terms.Load(), now: b.now}
+		c := &Channel{Config: cc, Info: info(cc), terms: b.terms.Load(), reads: &b.reads, now: b.now, short: b.short}
 		was := channels[cc.Name]
 		same := was != nil && sameAccount(was.Config, cc)
 		if same {
 			c.channelLive = was.channelLive
 		} else {
 			c.channelLive = &channelLive{}
-			c.health.Store(&Health{})
+			if b.shared.Load() {
+				for _, l := range Limits {
+					c.SetShare(l, 0)
+				}
+			}
+			h := &Health{}
 			if was != nil {
 				c.keepManual(&was.seat)
+				if sameService(was.Config, cc) {
+					// Until the new account was probed: its models were there for the old
+					// one, and requests for them go on.
+					old := was.health.Load()
+					h.Listed, h.Models = old.Listed, old.Models
+				}
 			}
+			c.health.Store(h)
 		}
 		v.Channels = append(v.Channels, c)
 		if cc.Off != "" {
@@ -129,7 +164,8 @@ func (b *Board) build() *View {
 		for _, m := range c.models() {
 			t := &Target{
 				Ref: uint32(len(v.Targets)), Channel: c, Model: m.name, Upstream: m.upstream,
-				Seed: hash(cc.Name, m.name),
+				Price: priceOf(cc, m), Seed: hash(cc.Name, m.name),
+				specs: m.info.ContextTokens > 0 || m.info.OutputTokens > 0, ownPrice: cc.Price(m.name) != nil,
 			}
 			o := targets[place{cc.Name, m.name}]
 			if o != nil && same && o.Upstream == m.upstream {
@@ -144,7 +180,7 @@ func (b *Board) build() *View {
 			v.Candidates = append(v.Candidates, candidate(t, m.info))
 		}
 	}
-	v.Generation = generation(b.cfg, v)
+	v.Generation = b.generation(v)
 	return v
 }
 
@@ -167,8 +203,11 @@ func info(c *config.Channel) sdk.Channel {
 }
 
 func sameAccount(a, b *config.Channel) bool {
-	return a.Provider.Name == b.Provider.Name && a.BaseURL == b.BaseURL &&
-		a.Secret == b.Secret && (a.Off == "") == (b.Off == "")
+	return sameService(a, b) && a.Secret == b.Secret
+}
+
+func sameService(a, b *config.Channel) bool {
+	return a.Provider.Name == b.Provider.Name && a.BaseURL == b.BaseURL && (a.Off == "") == (b.Off == "")
 }
 
 type model struct {
@@ -220,10 +259,22 @@ func candidate(t *Target, info sdk.ModelInfo) sdk.Candidate {
 		Priority: t.Channel.Config.Priority, Weight: t.Channel.Config.Weight,
 		ContextTokens: info.ContextTokens,
 	}
-	if p := t.Channel.Config.Price(t.Model); p != nil {
+	if p := t.Price; p != nil {
 		c.InputPrice, c.OutputPrice = &p.Input, &p.Output
 	}
 	return c
+}
+
+// priceOf a model: the user knows better than the provider's list what an
+// account pays.
+func priceOf(c *config.Channel, m model) *config.Price {
+	if p := c.Price(m.name); p != nil {
+		return p
+	}
+	if p := m.info.Price; p.Known {
+		return &config.Price{Model: m.name, Input: p.Input, Output: p.Output}
+	}
+	return nil
 }
 
 func hash(parts ...string) uint64 {
@@ -237,11 +288,18 @@ func hash(parts ...string) uint64 {
 
 // generation is over all that a plan or a prepared call rests on, and over
 // the order of the refs.
-func generation(cfg *config.Config, v *View) uint64 {
+func (b *Board) generation(v *View) uint64 {
+	if b.said.cfg != b.cfg {
+		said, _ := json.Marshal([]any{b.cfg.Channels, b.cfg.Models}) // plain data, without secrets
+		b.said.cfg, b.said.hash = b.cfg, strconv.FormatUint(hash(string(said)), 16)
+	}
 	parts := make([]string, 0, 1+4*len(v.Candidates))
-	parts = append(parts, cfg.Hash)
+	parts = append(parts, b.said.hash)
 	for _, c := range v.Candidates {
 		parts = append(parts, c.Channel.Name, c.Model, v.Targets[c.Ref].Upstream, strconv.FormatInt(c.ContextTokens, 10))
+		if c.InputPrice != nil {
+			parts = append(parts, strconv.FormatFloat(*c.InputPrice, 'g', -1, 64), strconv.FormatFloat(*c.OutputPrice, 'g', -1, 64))
+		}
 	}
 	return hash(parts...)
 }
@@ -256,13 +314,8 @@ func (b *Board) SetHealth(c *Channel, h Health) bool {
 	if now == nil || now.channelLive != c.channelLive {
 		return false // a reload replaced the account that was probed
 	}
-	switch {
-	case h.Until.IsZero():
-	case h.State == sdk.HealthUp, h.State == sdk.HealthDown:
-		c.avail.Store(&Availability{Available: h.State == sdk.HealthUp, Reason: h.Reason, Until: h.Until})
-		if h.State == sdk.HealthUp {
-			b.seenUp(now)
-		}
+	if !h.Until.IsZero() {
+		b.sawState(now, &h)
 	}
 	switch {
 	case h.KeyUntil.IsZero():
@@ -273,21 +326,7 @@ func (b *Board) SetHealth(c *Channel, h Health) bool {
 	}
 
 	was := c.health.Load()
-	if h.Until.IsZero() {
-		h.State, h.Reason, h.Until = was.State, was.Reason, was.Until
-	}
-	if h.KeyUntil.IsZero() {
-		h.Key, h.KeyUntil = was.Key, was.KeyUntil
-	}
-	if h.ModelsUntil.IsZero() {
-		h.Listed, h.ModelsUntil = false, was.ModelsUntil
-	}
-	if h.Listed {
-		// Some providers list their models in another order each time.
-		h.Models = slices.SortedFunc(slices.Values(h.Models), func(a, b sdk.ModelInfo) int { return strings.Compare(a.ID, b.ID) })
-	} else {
-		h.Listed, h.Models = was.Listed, was.Models
-	}
+	h.goOn(was, b.now())
 	c.health.Store(&h)
 	b.keeper.note(place{channel: c.Config.Name})
 	if slices.Equal(h.Models, was.Models) {
@@ -298,5 +337,6 @@ func (b *Board) SetHealth(c *Channel, h Health) bool {
 		return false // what changed is nothing that a plan rests on
 	}
 	b.show(v)
+	b.reader.again.Store(true)
 	return true
 }

@@ -132,10 +132,16 @@ func TestGeneration(t *testing.T) {
 		change func(b *Board, cfg *config.Config)
 		moves  bool
 	}{
+		{name: "a key of a caller's", change: func(b *Board, cfg *config.Config) {
+			next := *cfg
+			next.Hash = "h2"
+			b.Apply(&next)
+		}},
 		{name: "the same again", change: func(b *Board, cfg *config.Config) { b.Apply(cfg) }},
 		{name: "configuration", moves: true, change: func(b *Board, cfg *config.Config) {
-			next := *cfg
-			next.Hash = "h2" // prices and plugins are in it
+			next, dearer := *cfg, *cfg.Channels[0]
+			dearer.Prices = []config.Price{{Model: "*", Input: 3}}
+			next.Channels = []*config.Channel{&dearer}
 			b.Apply(&next)
 		}},
 		{name: "models", moves: true, change: func(b *Board, _ *config.Config) {
@@ -259,7 +265,9 @@ func TestSetHealth(t *testing.T) {
 	known := Health{
 		State: sdk.HealthUp, Reason: "listed", Until: base.Add(5 * time.Minute),
 		Key: sdk.KeyValid, KeyUntil: base.Add(30 * time.Minute),
-		Listed: true, Models: []sdk.ModelInfo{{ID: "m1"}}, ModelsUntil: base.Add(time.Hour),
+		Listed: true, ModelsUntil: base.Add(time.Hour),
+		Models:     []sdk.ModelInfo{{ID: "m1", ContextTokens: 8000, Price: sdk.Price{Known: true, Input: 1, Output: 2}}},
+		SpecsUntil: base.Add(2 * time.Hour), PricesUntil: base.Add(10 * time.Minute),
 	}
 	with := func(change func(h *Health)) Health {
 		h := known
@@ -268,6 +276,7 @@ func TestSetHealth(t *testing.T) {
 	}
 	tests := []struct {
 		name  string
+		after time.Duration
 		found Health
 		want  Health
 	}{
@@ -284,6 +293,33 @@ func TestSetHealth(t *testing.T) {
 			want: with(func(h *Health) { h.Models, h.ModelsUntil = []sdk.ModelInfo{{ID: "m2"}}, until }),
 		},
 		{
+			name: "a list that says nothing of its models", found: Health{Listed: true, ModelsUntil: until, Models: []sdk.ModelInfo{{ID: "m2"}, {ID: "m1"}}},
+			want: with(func(h *Health) { h.Models, h.ModelsUntil = append(known.Models[:1:1], sdk.ModelInfo{ID: "m2"}), until }),
+		},
+		{
+			name: "new prices, and no specs any more", found: Health{
+				Listed: true, ModelsUntil: until, PricesUntil: until, Models: []sdk.ModelInfo{{ID: "m1", Price: sdk.Price{Known: true, Input: 3}}},
+			},
+			want: with(func(h *Health) {
+				h.ModelsUntil, h.PricesUntil = until, until
+				h.Models = []sdk.ModelInfo{{ID: "m1", ContextTokens: 8000, Price: sdk.Price{Known: true, Input: 3}}}
+			}),
+		},
+		{
+			name: "when its prices have run out", after: 10 * time.Minute, found: Health{Listed: true, ModelsUntil: until, Models: []sdk.ModelInfo{{ID: "m1"}}},
+			want: with(func(h *Health) {
+				h.ModelsUntil, h.PricesUntil = until, time.Time{}
+				h.Models = []sdk.ModelInfo{{ID: "m1", ContextTokens: 8000}}
+			}),
+		},
+		{
+			name: "when its specs have run out too", after: 2 * time.Hour, found: Health{Listed: true, ModelsUntil: until, Models: []sdk.ModelInfo{{ID: "m1"}}},
+			want: with(func(h *Health) {
+				h.ModelsUntil, h.SpecsUntil, h.PricesUntil = until, time.Time{}, time.Time{}
+				h.Models = []sdk.ModelInfo{{ID: "m1"}}
+			}),
+		},
+		{
 			name: "not listed this time", found: Health{ModelsUntil: until},
 			want: with(func(h *Health) { h.ModelsUntil = until }),
 		},
@@ -296,11 +332,13 @@ func TestSetHealth(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			b, _ := newBoard(t, conf(channel("a", "m1")))
+			b, clock := newBoard(t, conf(channel("a", "m1")))
 			c := b.View().Channel("a")
 			b.SetHealth(c, known)
+			clock.move(tt.after)
 			b.SetHealth(c, tt.found)
 			got := *b.View().Channel("a").Health()
+			got.Learned = Learned{} // TestTriesCountWhatTheyGoBy
 			if fmt.Sprint(got) != fmt.Sprint(tt.want) {
 				t.Errorf("got  %+v\nwant %+v", got, tt.want)
 			}
@@ -354,5 +392,38 @@ func TestSetHealthOfAnAccountThatIsGone(t *testing.T) {
 	c := b.View().Channel("a")
 	if c.Ban() != nil || c.Health().State != sdk.HealthUnknown || c.Availability() != nil {
 		t.Errorf("the new account has ban %+v, health %+v", c.Ban(), c.Health())
+	}
+}
+
+// The models of a channel are its provider's: another key must not make them
+// vanish until it was probed.
+func TestAnotherKeyKeepsTheModels(t *testing.T) {
+	t.Parallel()
+	cfg := conf(channel("a"))
+	cfg.Channels[0].Models = nil
+	b, c := newBoard(t, cfg)
+	b.SetHealth(b.View().Channel("a"), Health{
+		State: sdk.HealthUp, Until: c.now().Add(time.Hour), Key: sdk.KeyValid, KeyUntil: c.now().Add(time.Hour),
+		Listed: true, Models: []sdk.ModelInfo{{ID: "m1"}}, ModelsUntil: c.now().Add(time.Hour),
+	})
+	for _, tt := range []struct {
+		name   string
+		change func(c *config.Channel)
+		models int
+	}{
+		{name: "another key", change: func(c *config.Channel) { c.Secret = "sk-new" }, models: 1},
+		{name: "another provider", change: func(c *config.Channel) { c.BaseURL = "https://elsewhere/v1" }, models: 0},
+	} {
+		next, other := *cfg, *cfg.Channels[0]
+		tt.change(&other)
+		next.Channels = []*config.Channel{&other}
+		b.Apply(&next)
+		v := b.View()
+		if got := len(v.Find("m1")); got != tt.models {
+			t.Errorf("%s: %d targets, want %d", tt.name, got, tt.models)
+		}
+		if h := v.Channel("a").Health(); h.State != sdk.HealthUnknown || h.Key != sdk.KeyUnknown || !h.ModelsUntil.IsZero() {
+			t.Errorf("%s: what was known of the old account is believed of the new one: %+v", tt.name, h)
+		}
 	}
 }

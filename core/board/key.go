@@ -27,7 +27,7 @@ func (b *Board) learnKey(c *Channel, state sdk.KeyState) {
 	if h.Key == state {
 		return
 	}
-	h.Key, h.KeyUntil = state, time.Time{}
+	h.Key, h.KeyUntil, h.Learned.Key = state, time.Time{}, b.now()
 	c.health.Store(&h)
 	b.keeper.note(place{channel: c.Config.Name})
 }

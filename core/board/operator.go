@@ -72,7 +72,7 @@ func (b *Board) Unban(channel, model string) (int, error) {
 	lifted, now := 0, b.now()
 	lift := func(model string, s *seat) {
 		var active bool
-		b.put(c, model, s, func(last *Ban) *Ban {
+		b.replace(c, model, s, true, func(last *Ban) *Ban {
 			active = last != nil && !last.Ended(now)
 			return nil
 		})

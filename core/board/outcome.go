@@ -40,7 +40,7 @@ func (b *Board) Succeed(t *Target, ttft time.Duration) {
 	// A live success renews availability for nothing. It is stored at most
 	// once per lease half, so that the common request writes no shared line.
 	if a := c.avail.Load(); a == nil || !a.Available || a.Until.Sub(now) < availability/2 {
-		c.avail.Store(&Availability{Available: true, Reason: "answered a request", Until: now.Add(availability)})
+		c.SetAvailability(Availability{Available: true, Reason: "answered a request", Until: now.Add(availability)})
 	}
 }
 
@@ -64,7 +64,7 @@ func (b *Board) Fail(t *Target, f Failure) {
 		b.learnKey(c, sdk.KeyInvalid)
 	}
 	if f.Class == Connect {
-		c.avail.Store(&Availability{Reason: f.Reason, Until: b.now().Add(availability)})
+		c.SetAvailability(Availability{Reason: f.Reason, Until: b.now().Add(availability)})
 	}
 	counted := f.RetryAfter == 0 && (f.Class == Upstream || f.Class == Connect)
 	if counted && int(t.failures.Add(1)) < b.terms.Load().Failures && t.ban.Load() == nil {
@@ -84,11 +84,29 @@ func (b *Board) out(c *Channel, model string, s *seat, f Failure, trial bool) bo
 // put replaces the ban of a channel, or of a model on it, by what change makes
 // of it. That is told and kept.
 func (b *Board) put(c *Channel, model string, s *seat, change func(last *Ban) *Ban) bool {
+	return b.replace(c, model, s, false, change)
+}
+
+// replace is put; with all, a ban that it lifts was lifted by an operator's word.
+func (b *Board) replace(c *Channel, model string, s *seat, all bool, change func(last *Ban) *Ban) bool {
+	last, ban, ok := b.swap(c, model, s, change)
+	if !ok {
+		return false
+	}
+	if ban == nil {
+		s.learn(lift{}.with(last, all, b.now()))
+	}
+	b.keeper.note(place{channel: c.Config.Name, model: model})
+	return true
+}
+
+// swap is put without keeping it: for what the store has already.
+func (b *Board) swap(c *Channel, model string, s *seat, change func(last *Ban) *Ban) (last, ban *Ban, ok bool) {
 	for {
-		last := s.ban.Load()
-		ban := change(last)
+		last = s.ban.Load()
+		ban = change(last)
 		if ban == last {
-			return false
+			return last, ban, false
 		}
 		if !s.ban.CompareAndSwap(last, ban) {
 			continue
@@ -102,8 +120,7 @@ func (b *Board) put(c *Channel, model string, s *seat, change func(last *Ban) *B
 			}
 			b.observer.Banned(c, model, ban)
 		}
-		b.keeper.note(place{channel: c.Config.Name, model: model})
-		return true
+		return last, ban, true
 	}
 }
 

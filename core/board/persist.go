@@ -7,21 +7,19 @@ import (
 	"sync"
 	"time"
 
-	"github.com/smart-ai-router/smartrouter/core/config"
 	"github.com/smart-ai-router/smartrouter/sdk"
 )
 
 // Store keeps what survives a restart; a cache plugin.
 type Store interface {
 	Put(ctx context.Context, entries ...sdk.Entry) error
-	Delete(ctx context.Context, namespace string, keys ...string) error
 	Changes(ctx context.Context, q sdk.ChangesQuery) (sdk.Changes, error)
 }
 
 // The namespaces of the store that belong to the board.
 const (
 	NamespaceHealth = "health" // by channel: health, key validity and models
-	NamespaceBans   = "bans"   // by channel, or channel and model
+	NamespaceBans   = "bans"   // by channel, or channel and model: bans, and that they were lifted
 )
 
 // keptBeyond is how long health stays in the store after its lease: a router
@@ -31,6 +29,10 @@ const keptBeyond = 7 * 24 * time.Hour
 // unending is how long a ban without an end stays in the store: nobody but an
 // operator or another configuration ends it.
 const unending = 10 * 365 * 24 * time.Hour
+
+// liftKept is how long it stays in the store that a ban was lifted: for routers
+// that did not hear of it, and still have the ban.
+const liftKept = 7 * 24 * time.Hour
 
 // place is a channel, or one model on it.
 type place struct{ channel, model string }
@@ -106,73 +108,29 @@ func (b *Board) Kept(ctx context.Context) error {
 	return nil
 }
 
-// Fingerprint identifies an account without revealing its credential, so that
-// what was kept for an old key is not believed of a new one.
-type Fingerprint func(*config.Channel) string
+// KeepAll writes all that is known, as the store is another one.
+func (b *Board) KeepAll() {
+	v := b.View()
+	for _, c := range v.Channels {
+		b.keeper.note(place{channel: c.Config.Name})
+	}
+	for _, t := range v.Targets {
+		if t.Ban() != nil {
+			b.keeper.note(place{t.Channel.Config.Name, t.Model})
+		}
+	}
+}
 
 type keptHealth struct {
 	Account string
 	Health  Health
 }
 
+// keptBan is a ban, and what is left of those that were lifted.
 type keptBan struct {
 	Account string
-	Ban     Ban
-}
-
-// Restore takes what the store kept of the channels that are there; what can't
-// be read is found out anew. It is called once, after the first Apply.
-func (b *Board) Restore(ctx context.Context, s Store, account Fingerprint) error {
-	health, bans := make(map[string]sdk.Entry), make(map[string]sdk.Entry)
-	q := sdk.ChangesQuery{Namespaces: []string{NamespaceHealth, NamespaceBans}}
-	for more := true; more; {
-		page, err := s.Changes(ctx, q)
-		if err != nil {
-			return fmt.Errorf("board: reading what was kept: %w", err)
-		}
-		for _, c := range page.Changes {
-			kept := bans
-			if c.Entry.Namespace == NamespaceHealth {
-				kept = health
-			}
-			if c.Deleted {
-				delete(kept, c.Entry.Key)
-			} else {
-				kept[c.Entry.Key] = c.Entry
-			}
-		}
-		q.Cursor, more = page.Cursor, page.More
-	}
-
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, c := range b.View().Channels {
-		var k keptHealth
-		if json.Unmarshal(health[c.Config.Name].Value, &k) == nil && k.Account == account(c.Config) {
-			c.health.Store(&k.Health)
-		}
-	}
-	b.show(b.build()) // the models that were listed are targets now
-	restore := func(p place, c *Channel, s *seat) {
-		var k keptBan
-		if json.Unmarshal(bans[p.key()].Value, &k) != nil || k.Ban.Ended(b.now()) {
-			return
-		}
-		// An operator's ban is about the channel, whatever its account is.
-		if k.Account == account(c.Config) || k.Ban.Class == Manual {
-			s.ban.Store(&k.Ban)
-			if k.Ban.guess() {
-				c.doubted.Store(true)
-			}
-		}
-	}
-	for _, c := range b.View().Channels {
-		restore(place{channel: c.Config.Name}, c, &c.seat)
-	}
-	for _, t := range b.View().Targets {
-		restore(place{t.Channel.Config.Name, t.Model}, t.Channel, &t.seat)
-	}
-	return nil
+	Ban     *Ban `json:",omitempty"`
+	Lifted  lift `json:",omitempty"`
 }
 
 const (
@@ -219,48 +177,46 @@ func (b *Board) Keep(ctx context.Context, s Store, account Fingerprint, failed f
 }
 
 func (b *Board) write(ctx context.Context, s Store, account Fingerprint, dirty map[place]struct{}) error {
-	v := b.View()
 	var put []sdk.Entry
-	var gone []string
-	ban := func(key string, c *Channel, x *Ban) {
-		if x == nil {
-			gone = append(gone, key)
+	b.View().seats(func(p place, c *Channel, at *seat) {
+		if _, ok := dirty[p]; !ok {
 			return
 		}
-		value, _ := json.Marshal(keptBan{account(c.Config), *x}) // plain data
-		expires := x.Until
-		if expires.IsZero() {
-			expires = b.now().Add(unending)
+		if h := c.health.Load(); p.model == "" && h.known() {
+			value, _ := json.Marshal(keptHealth{account(c.Config), *h}) // plain data
+			put = append(put, sdk.Entry{
+				Namespace: NamespaceHealth, Key: p.key(), Value: value, Expires: b.now().Add(keptBeyond),
+			})
 		}
-		put = append(put, sdk.Entry{Namespace: NamespaceBans, Key: key, Value: value, Expires: expires})
+		if k, expires := at.kept(); k != nil {
+			k.Account = account(c.Config)
+			value, _ := json.Marshal(k) // plain data
+			put = append(put, sdk.Entry{Namespace: NamespaceBans, Key: p.key(), Value: value, Expires: expires})
+		}
+	})
+	if len(put) == 0 {
+		return nil
 	}
-	for _, c := range v.Channels {
-		p := place{channel: c.Config.Name}
-		if _, ok := dirty[p]; !ok {
-			continue
-		}
-		h := c.health.Load()
-		value, _ := json.Marshal(keptHealth{account(c.Config), *h}) // plain data
-		put = append(put, sdk.Entry{
-			Namespace: NamespaceHealth, Key: p.key(), Value: value, Expires: b.now().Add(keptBeyond),
-		})
-		ban(p.key(), c, c.ban.Load())
-	}
-	for _, t := range v.Targets {
-		p := place{t.Channel.Config.Name, t.Model}
-		if _, ok := dirty[p]; ok {
-			ban(p.key(), t.Channel, t.ban.Load())
-		}
-	}
-	if len(put) > 0 {
-		if err := s.Put(ctx, put...); err != nil {
-			return fmt.Errorf("board: keeping state: %w", err)
-		}
-	}
-	if len(gone) > 0 {
-		if err := s.Delete(ctx, NamespaceBans, gone...); err != nil {
-			return fmt.Errorf("board: removing bans: %w", err)
-		}
+	if err := s.Put(ctx, put...); err != nil {
+		return fmt.Errorf("board: keeping state: %w", err)
 	}
 	return nil
+}
+
+// kept is what the store gets of a seat, and until when; nil: nothing.
+func (s *seat) kept() (k *keptBan, until time.Time) {
+	k = &keptBan{Ban: s.ban.Load()}
+	if l := s.lifted.Load(); l != nil {
+		k.Lifted, until = *l, l.last().Add(liftKept)
+	}
+	switch {
+	case k.Ban == nil && k.Lifted == nil:
+		return nil, until
+	case k.Ban == nil:
+	case k.Ban.Until.IsZero():
+		until = k.Ban.Since.Add(unending)
+	case k.Ban.Until.After(until):
+		until = k.Ban.Until
+	}
+	return k, until
 }

@@ -16,17 +16,23 @@ type Channel struct {
 	Info sdk.Channel
 
 	terms *config.Bans
+	reads *reads
 	now   func() time.Time
+	short chan<- struct{}
 	*channelLive
 }
 
 // channelLive is carried over reloads as long as name, provider and
 // credential stay the same.
 type channelLive struct {
-	inFlight atomic.Int64
-	gate     gate
-	health   atomic.Pointer[Health]
-	avail    atomic.Pointer[Availability]
+	places places
+	// requests and tokens of the last minute.
+	requests, tokens meter
+	// refused is how often there was no place, since somebody looked.
+	refused atomic.Int64
+	gate    gate
+	health  atomic.Pointer[Health]
+	avail   atomic.Pointer[Availability]
 	// doubted: a fault banned it or a target of it since a probe saw it up.
 	doubted  atomic.Bool
 	suspects suspects
@@ -39,6 +45,8 @@ type seat struct {
 	// trial is set while one request finds out whether the ban is over: until
 	// when it is waited for, in Unix nanoseconds. 0: there is none.
 	trial atomic.Int64
+	// lifted is the last ban here that was lifted; nil: none was.
+	lifted atomic.Pointer[lift]
 }
 
 // keepManual takes an operator's ban over from an account that was replaced.
@@ -61,13 +69,27 @@ type Health struct {
 	Listed      bool
 	Models      []sdk.ModelInfo
 	ModelsUntil time.Time
+	// SpecsUntil and PricesUntil are for what the list says of its models; zero:
+	// it says nothing.
+	SpecsUntil, PricesUntil time.Time
+
+	// Learned is when each part was.
+	Learned Learned
 }
+
+// known reports whether anything was found out.
+func (h *Health) known() bool { return h.Learned != Learned{} }
+
+// Learned is when each part of a channel's [Health] was found out; zero: it was
+// not.
+type Learned struct{ Health, Key, Models, Specs, Prices time.Time }
 
 // Availability is what the last request or pre-check found.
 type Availability struct {
 	Available bool
 	Reason    string
 	Until     time.Time
+	Learned   time.Time
 }
 
 // Health of the channel, never nil.
@@ -80,7 +102,7 @@ func (c *Channel) Availability() *Availability { return c.avail.Load() }
 func (c *Channel) Ban() *Ban { return c.ban.Load() }
 
 // InFlight is how many requests the channel works on.
-func (c *Channel) InFlight() int64 { return c.inFlight.Load() }
+func (c *Channel) InFlight() int64 { return c.places.inFlight() }
 
 // Known reports whether the channel needs no check before a request: it was
 // seen up, by a request, a probe or a check, and nothing failed since.
@@ -92,7 +114,10 @@ func (c *Channel) Known() bool {
 }
 
 // SetAvailability keeps what a pre-check found.
-func (c *Channel) SetAvailability(a Availability) { c.avail.Store(&a) }
+func (c *Channel) SetAvailability(a Availability) {
+	a.Learned = c.now()
+	c.avail.Store(&a)
+}
 
 // Target is one model on one channel.
 type Target struct {
@@ -103,8 +128,12 @@ type Target struct {
 	Model string
 	// Upstream is the provider's name of it.
 	Upstream string
+	// Price by the configuration, else by the provider's list; nil: not known.
+	Price *config.Price
 	// Seed spreads the target in rendezvous hashing; equal in every router.
 	Seed uint64
+	// specs of its model are known; ownPrice: the price is the configuration's.
+	specs, ownPrice bool
 
 	*targetLive
 }
@@ -159,7 +188,7 @@ const (
 func (t *Target) Admit(now time.Time) Admission {
 	c := t.Channel
 	worst := Admitted
-	if c.full() {
+	if c.full(now) {
 		worst = Full
 	}
 	for _, s := range [2]*seat{&c.seat, &t.seat} {
@@ -190,17 +219,35 @@ func (t *Target) Admit(now time.Time) Admission {
 // Begin counts a request in. It is false where the channel works on as many as
 // it may: [Queue] waits for a place. Every Begin that is true needs one
 // [Board.Succeed], [Board.Fail] or [Target.Leave].
-func (t *Target) Begin(now time.Time) bool {
-	if !t.Channel.enter() {
+func (t *Target) Begin(now time.Time) bool { return t.BeginWith(now, 0) }
+
+// BeginWith is Begin for a request of about so many tokens, which count until
+// [Target.Settle] says how many there were.
+func (t *Target) BeginWith(now time.Time, tokens int64) bool {
+	if !t.Channel.enter(now, tokens) {
 		return false
 	}
 	t.begin(now)
 	return true
 }
 
+// Settle says how many tokens a request was that began with another number.
+func (t *Target) Settle(begun time.Time, reserved, used int64) {
+	if c := t.Channel; c.Config.TokensPerMinute > 0 {
+		c.tokens.adjust(begun, used-reserved, c.now())
+	}
+}
+
+// Withdraw counts a request out that was not sent.
+func (t *Target) Withdraw(begun time.Time, tokens int64) {
+	t.Channel.refund(begun, tokens)
+	t.Leave()
+}
+
 // begin is for a request that has its place in the channel.
 func (t *Target) begin(now time.Time) {
 	t.inFlight.Add(1)
+	t.recall(now)
 	for _, s := range [2]*seat{&t.Channel.seat, &t.seat} {
 		// Requests that the board let through at the very same moment may
 		// share a trial, so that none has to look for its target anew.

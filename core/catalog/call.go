@@ -23,15 +23,25 @@ func call[T any](ctx context.Context, i *Instance, method string, ask func(conte
 	now := i.present.Load()
 	if now.life == nil {
 		err = now.down
-	} else if answer, err = ask(ctx, now.life); status.Code(err) == codes.Unavailable && now.life.gone() {
+	} else if answer, err = asked(ctx, now.life, ask); status.Code(err) == codes.Unavailable && now.life.gone() {
 		err = Down{Plugin: i.address, State: Restarting, Reason: "its process ended during the call"}
 	}
 	i.calls.Add(1)
+	took := time.Since(began)
+	i.took.add(took)
 	if err != nil {
 		i.errors.Add(1)
+		i.failed(err)
 	}
-	i.catalog.options.Observer.Called(i.upstream.plugin.Load(), method, time.Since(began), err)
+	i.catalog.options.Observer.Called(i.upstream.plugin.Load(), method, took, err)
 	return answer, err
+}
+
+// asked lets the process end after the call only, where it is not to be killed.
+func asked[T any](ctx context.Context, l *life, ask func(context.Context, *life) (T, error)) (T, error) {
+	l.calls.RLock()
+	defer l.calls.RUnlock()
+	return ask(ctx, l)
 }
 
 // run is call for methods that answer nothing.
@@ -64,7 +74,7 @@ type Prechecker struct{ instance *Instance }
 // Check is that of [host.Prechecker].
 func (p Prechecker) Check(ctx context.Context, c sdk.Channel, model string) (sdk.Availability, error) {
 	return call(ctx, p.instance, "check", func(ctx context.Context, l *life) (sdk.Availability, error) {
-		return l.prechecker.Check(ctx, c, model)
+		return l.prechecker.Check(ctx, l.with(p.instance, c), model)
 	})
 }
 
@@ -77,7 +87,7 @@ type Prober struct{ instance *Instance }
 // Probe is that of [host.Prober].
 func (p Prober) Probe(ctx context.Context, c sdk.Channel, declaredModels []string) (sdk.Health, error) {
 	return call(ctx, p.instance, "probe", func(ctx context.Context, l *life) (sdk.Health, error) {
-		return l.prober.Probe(ctx, c, declaredModels)
+		return l.prober.Probe(ctx, l.with(p.instance, c), declaredModels)
 	})
 }
 
@@ -87,12 +97,59 @@ func (i *Instance) Adapter() Adapter { return Adapter{i} }
 // Adapter is an adapter, whatever process serves it.
 type Adapter struct{ instance *Instance }
 
-var _ sdk.Adapter = Adapter{}
+var _ sdk.Translator = Adapter{}
 
 // Prepare is part of sdk.Adapter.
 func (a Adapter) Prepare(ctx context.Context, c sdk.Channel, model string, e sdk.Endpoint, stream bool) (sdk.Prepared, error) {
 	return call(ctx, a.instance, "prepare", func(ctx context.Context, l *life) (sdk.Prepared, error) {
-		return l.adapter.Prepare(ctx, c, model, e, stream)
+		return l.adapter.Prepare(ctx, l.with(a.instance, c), model, e, stream)
+	})
+}
+
+// TranslateRequest is part of sdk.Translator.
+func (a Adapter) TranslateRequest(ctx context.Context, c sdk.Channel, model string, chat []byte) ([]byte, error) {
+	return call(ctx, a.instance, "translate_request", func(ctx context.Context, l *life) ([]byte, error) {
+		return l.adapter.TranslateRequest(ctx, l.with(a.instance, c), model, chat)
+	})
+}
+
+// TranslateAnswer is part of sdk.Translator.
+func (a Adapter) TranslateAnswer(ctx context.Context, c sdk.Channel, model string, answer sdk.UpstreamAnswer) ([]byte, error) {
+	return call(ctx, a.instance, "translate_answer", func(ctx context.Context, l *life) ([]byte, error) {
+		return l.adapter.TranslateAnswer(ctx, l.with(a.instance, c), model, answer)
+	})
+}
+
+// TranslateStream is part of sdk.Translator.
+func (a Adapter) TranslateStream(ctx context.Context, c sdk.Channel, model string, p sdk.StreamPiece) (sdk.Chunks, error) {
+	return call(ctx, a.instance, "translate_stream", func(ctx context.Context, l *life) (sdk.Chunks, error) {
+		return l.adapter.TranslateStream(ctx, l.with(a.instance, c), model, p)
+	})
+}
+
+// Guard calls the plugin as a guard.
+func (i *Instance) Guard() Guard { return Guard{i} }
+
+// Guard is a guard, whatever process serves it.
+type Guard struct{ instance *Instance }
+
+// Inspect is that of [host.Guard].
+func (g Guard) Inspect(ctx context.Context, r sdk.Request, prompt []byte) (host.Ruling, error) {
+	return call(ctx, g.instance, "inspect", func(ctx context.Context, l *life) (host.Ruling, error) {
+		return l.guard.Inspect(ctx, r, prompt)
+	})
+}
+
+// Observer calls the plugin as an observer.
+func (i *Instance) Observer() Watcher { return Watcher{i} }
+
+// Watcher is an observer, whatever process serves it.
+type Watcher struct{ instance *Instance }
+
+// Observe is that of [host.Observer].
+func (w Watcher) Observe(ctx context.Context, records [][]byte) error {
+	return run(ctx, w.instance, "observe", func(ctx context.Context, l *life) error {
+		return l.observer.Observe(ctx, records)
 	})
 }
 
@@ -143,8 +200,8 @@ func (c Cache) Changes(ctx context.Context, q sdk.ChangesQuery) (sdk.Changes, er
 }
 
 // Stats is part of sdk.Cache.
-func (c Cache) Stats(ctx context.Context) ([]sdk.CacheStats, error) {
-	return call(ctx, c.instance, "stats", func(ctx context.Context, l *life) ([]sdk.CacheStats, error) {
+func (c Cache) Stats(ctx context.Context) (sdk.CacheStats, error) {
+	return call(ctx, c.instance, "stats", func(ctx context.Context, l *life) (sdk.CacheStats, error) {
 		return l.cache.Stats(ctx)
 	})
 }

@@ -7,12 +7,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/smart-ai-router/smartrouter/core/config"
+	"github.com/smart-ai-router/smartrouter/sdk"
 )
 
 // Options of a Catalog. Fields that are zero take their default.
@@ -24,11 +26,17 @@ type Options struct {
 	// would be too long, $XDG_RUNTIME_DIR or a private temporary folder is taken.
 	RuntimeDir string
 	// Self is the command of this program that serves a first-party plugin,
-	// whose kind/name is appended.
+	// whose kind/name is appended, or [ReaperRole] or [LauncherRole].
 	Self []string
 	// Upstream is what plugins ask the router's HTTP client for; nil: they
 	// get none.
 	Upstream UpstreamFunc
+	// Reattach has the plugins, by address, whose process their author has
+	// started, for a debugger. They are not started, not pinged and not killed.
+	Reattach map[string]sdk.Reattach
+	// Secret is the credential of a channel, for plugins that are granted it;
+	// nil: there is none.
+	Secret func(channel string) sdk.Secret
 	// Observer is told what happens.
 	Observer Observer
 	Restart  Restart
@@ -71,7 +79,9 @@ type Catalog struct {
 	self    []string
 	log     hclog.Logger
 	folder  *folder
+	shared  sharedFolder
 	spawner *spawner
+	selfSum func() string  // of the program that serves first-party plugins
 	ending  sync.WaitGroup // processes and supervisors that are on their way out
 
 	loading sync.Mutex // one Load at a time
@@ -93,12 +103,13 @@ func New(o Options) (*Catalog, error) {
 		options: o, self: o.Self, log: o.Log,
 		latest: make(map[string]*Instance), all: make(map[*Instance]struct{}),
 		cancelLoad: func() {},
+		selfSum:    sync.OnceValue(func() string { return fileSum(o.Self[0]) }),
 	}
 	var err error
 	if c.folder, err = newFolder(socketBases(o.RuntimeDir)...); err != nil {
 		return nil, err
 	}
-	if c.spawner, err = newSpawner(); err != nil {
+	if c.spawner, err = newSpawner(o.Self); err != nil {
 		c.folder.close()
 		return nil, err
 	}
@@ -130,9 +141,9 @@ func (o *Options) fill() {
 }
 
 // Load makes a Set of the plugins: those that run unchanged are carried over,
-// the others are started side by side. After an error nothing has changed, and
-// every plugin that failed is named; mistakes in config blocks have file and line.
-func (c *Catalog) Load(ctx context.Context, plugins []*config.Plugin) (_ *Set, err error) {
+// unless they are among anew, by address, and the others are started side by side. After an error nothing has changed, and
+// every plugin that failed is named, with file and line where a file declares it.
+func (c *Catalog) Load(ctx context.Context, plugins []*config.Plugin, anew ...string) (_ *Set, err error) {
 	ctx, done, err := c.beginLoad(ctx)
 	if err != nil {
 		return nil, err
@@ -148,7 +159,10 @@ func (c *Catalog) Load(ctx context.Context, plugins []*config.Plugin) (_ *Set, e
 	}()
 	var starts sync.WaitGroup
 	for n, p := range plugins {
-		starts.Go(func() { members[n], errs[n] = c.member(ctx, p) })
+		starts.Go(func() {
+			m, err := c.member(ctx, p, slices.Contains(anew, p.Address()))
+			members[n], errs[n] = m, p.Locate(err)
+		})
 	}
 	starts.Wait()
 	if err := errors.Join(errs...); err != nil {
@@ -169,14 +183,40 @@ func (c *Catalog) Check(ctx context.Context, plugins []*config.Plugin) error {
 	var checks sync.WaitGroup
 	for n, p := range plugins {
 		checks.Go(func() {
-			var l *life
-			if l, errs[n] = c.begin(ctx, newUpstream(nil, p), true); l != nil {
+			l, err := c.begin(ctx, newUpstream(nil, p), true)
+			if errs[n] = p.Locate(err); l != nil {
 				c.end(l, 0)
 			}
 		})
 	}
 	checks.Wait()
 	return errors.Join(errs...)
+}
+
+// Describe asks plugins what they are, in processes of their own that are not
+// configured. An answer is worth nothing where its error is set.
+func (c *Catalog) Describe(ctx context.Context, plugins []*config.Plugin) ([]sdk.Manifest, []error) {
+	manifests, errs := make([]sdk.Manifest, len(plugins)), make([]error, len(plugins))
+	ctx, done, err := c.beginLoad(ctx)
+	if err != nil {
+		for n := range errs {
+			errs[n] = err
+		}
+		return manifests, errs
+	}
+	defer done()
+	var asked sync.WaitGroup
+	for n, p := range plugins {
+		asked.Go(func() {
+			var l *life
+			if l, errs[n] = c.introduce(ctx, p); l != nil {
+				manifests[n] = l.plugin.Manifest()
+				c.end(l, 0)
+			}
+		})
+	}
+	asked.Wait()
+	return manifests, errs
 }
 
 func (c *Catalog) beginLoad(ctx context.Context) (_ context.Context, done func(), err error) {
@@ -204,27 +244,68 @@ type member struct {
 }
 
 // member carries a plugin over or starts it.
-func (c *Catalog) member(ctx context.Context, p *config.Plugin) (member, error) {
-	id := identity(p)
-	c.mu.Lock()
-	old := c.latest[p.Address()]
-	c.mu.Unlock()
-	if old != nil && old.identity == id {
-		// The same program has the same schema.
-		json, err := p.Decode(old.Manifest().Fields)
-		if err != nil {
-			return member{}, err
-		}
-		if bytes.Equal(json, old.configJSON()) && c.hold(old) {
-			return member{plugin: p, instance: old}, nil
-		}
+func (c *Catalog) member(ctx context.Context, p *config.Plugin, anew bool) (member, error) {
+	old, why, err := c.running(p)
+	if err != nil {
+		return member{}, err
 	}
-	i := c.newInstance(p, id)
+	if why == "" && !anew && c.hold(old) {
+		return member{plugin: p, instance: old}, nil
+	}
+	i := c.newInstance(p, identity(p))
+	if old != nil {
+		i.follow(old)
+	}
 	l, err := i.start(ctx)
 	if err != nil {
 		return member{}, err
 	}
 	return member{plugin: p, instance: i, life: l}, nil
+}
+
+// running is the instance at the plugin's address, nil where there is none, and
+// why that can't be carried over; empty: it can.
+func (c *Catalog) running(p *config.Plugin) (old *Instance, why string, err error) {
+	c.mu.Lock()
+	old = c.latest[p.Address()]
+	c.mu.Unlock()
+	switch {
+	case old == nil:
+		return nil, "it is new", nil
+	case old.identity != identity(p):
+		return old, "its program, environment or grants have changed", nil
+	}
+	// The same program has the same schema.
+	json, err := p.Decode(old.Manifest().Fields)
+	if err == nil && !bytes.Equal(json, old.configJSON()) {
+		why = "its config block has changed"
+	}
+	return old, why, err
+}
+
+// Fate is what a Load would do about a plugin.
+type Fate string
+
+// The fates.
+const (
+	Starts   Fate = "starts"
+	Restarts Fate = "restarts"
+	Carried  Fate = "carried over"
+	Stops    Fate = "stops"
+)
+
+// Foresee says what a Load would do about a plugin, and why.
+func (c *Catalog) Foresee(p *config.Plugin) (f Fate, why string, err error) {
+	old, why, err := c.running(p)
+	switch {
+	case err != nil:
+		return "", "", p.Locate(err)
+	case old == nil:
+		return Starts, why, nil
+	case why != "":
+		return Restarts, why, nil
+	}
+	return Carried, "", nil
 }
 
 // hold keeps a running instance from being dropped; false: it was.
@@ -331,6 +412,7 @@ func (c *Catalog) Close(ctx context.Context) error {
 	// Whatever still runs now dies with its parent's thread.
 	c.spawner.close()
 	c.folder.close()
+	c.shared.close()
 	return err
 }
 

@@ -4,14 +4,22 @@
 //	catalog.go   Catalog, Load: from configuration to running plugins
 //	set.go       Set: the plugins of one configuration, until released
 //	instance.go  Instance: one plugin, whatever process it has now
-//	call.go      the five kinds, called through an Instance
+//	call.go      the kinds, called through an Instance
+//	grants.go    what a plugin asks for and is granted
 //	upstream.go  what a plugin may ask of the router's HTTP client
+//	quarantine.go  out of service by an operator's word
 //	status.go    State, Status, Down
+//	figures.go   Details: latency, memory, the last error
 //	backoff.go   when a crashed plugin starts again
 //	life.go      one process from start to clean-up
 //	runner.go    go-plugin's runner: output and end of a process
 //	process.go   starting and killing processes
+//	reaper.go    what plugins have started, once they or we have ended
+//	guest.go     processes that their author started, for a debugger
+//	user.go      whom a process runs as, limits.go: what it may use, launcher.go:
+//	             how it is limited as another user
 //	program.go   what is executed: path, checksum, environment
+//	sum.go       the checksum of what runs
 //	folder.go    private socket folders, and sweeping those of dead hosts
 //	lines.go     what plugins print, as log lines
 //

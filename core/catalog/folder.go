@@ -9,9 +9,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 
-	goplugin "github.com/hashicorp/go-plugin"
 	"golang.org/x/sys/unix"
 )
 
@@ -99,6 +99,45 @@ func newFolderIn(base string) (_ *folder, err error) {
 	return f, probe.Close()
 }
 
+// sharedFolder is made when the first plugin runs as another user. That one has
+// its own folder in it, and can't look at the others'.
+type sharedFolder struct {
+	mu     sync.Mutex
+	folder *folder
+}
+
+// socketFolder makes the folder of one process of a user's.
+func (c *Catalog) socketFolder(u *user) (path string, err error) {
+	if u == nil {
+		return c.folder.process()
+	}
+	s := &c.shared
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.folder == nil {
+		if s.folder, err = newFolder(openBases()...); err != nil {
+			return "", err
+		}
+		for _, dir := range []string{filepath.Dir(s.folder.path), s.folder.path} {
+			if err := os.Chmod(dir, 0o711); err != nil {
+				return "", err
+			}
+		}
+	}
+	if path, err = s.folder.process(); err != nil {
+		return "", err
+	}
+	return path, u.own(path)
+}
+
+func (s *sharedFolder) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.folder != nil {
+		s.folder.close()
+	}
+}
+
 // private refuses a folder in which somebody else could place sockets.
 func private(path string) error {
 	info, err := os.Lstat(path)
@@ -152,25 +191,10 @@ func sweep(base string) {
 		if err != nil {
 			continue
 		}
-		killOrphans(path)
+		// A plugin dies with its host, but its own children need not.
+		killMarked(func(folder string) bool { return filepath.Dir(folder) == path })
 		_ = os.RemoveAll(path)
 		_ = lock.Close()
-	}
-}
-
-// killOrphans kills every process that was started with a socket folder below
-// path. A plugin dies with its host, but its own children need not.
-func killOrphans(path string) {
-	marker := "\x00" + goplugin.EnvUnixSocketDir + "=" + path + "/"
-	procs, _ := filepath.Glob("/proc/[0-9]*")
-	for _, dir := range procs {
-		env, err := os.ReadFile(filepath.Join(dir, "environ"))
-		if err != nil || !strings.Contains("\x00"+string(env), marker) {
-			continue
-		}
-		if pid, err := strconv.Atoi(filepath.Base(dir)); err == nil {
-			_ = unix.Kill(pid, unix.SIGKILL)
-		}
 	}
 }
 

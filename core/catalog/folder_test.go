@@ -90,23 +90,28 @@ func TestHostsDeathLeavesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var deaf, echo, child int
-	if _, err := fmt.Sscan(line, &deaf, &echo, &child); err != nil {
+	var deaf, echo, foreign, child, near, away int
+	if _, err := fmt.Sscan(line, &deaf, &echo, &foreign, &child, &near, &away); err != nil {
 		t.Fatalf("the host says %q", line)
 	}
-	for _, pid := range []int{deaf, echo, child} {
+	for _, pid := range []int{deaf, echo, foreign, child, near, away} {
 		if !alive(pid) {
 			t.Fatalf("process %d does not live", pid)
 		}
 	}
-	signalTo(t, echo, syscall.SIGSTOP) // it can't read its lifeline
+	for _, pid := range []int{echo, foreign} {
+		signalTo(t, pid, syscall.SIGSTOP) // it can't read its lifeline
+	}
 	signalTo(t, cmd.Process.Pid, syscall.SIGKILL)
 	_ = cmd.Wait() // it was killed
-	for name, pid := range map[string]int{"one that ignores the lifeline": deaf, "a stopped one": echo} {
+	for name, pid := range map[string]int{
+		"one that ignores the lifeline": deaf, "a stopped one": echo, "a stopped one of another user": foreign,
+		"what a third party's has started": near, "what it has started outside its group": away,
+	} {
 		eventually(t, name+" is gone", func() bool { return !alive(pid) })
 	}
 
-	// Its folder, and the child that a plugin left behind, go with the next start.
+	// Its folder, and the child that a plugin of ours left behind, go with the next start.
 	if folders, _ := filepath.Glob(filepath.Join(dataDir, "run", "*")); len(folders) != 2 {
 		t.Fatalf("folders are %q", folders)
 	}

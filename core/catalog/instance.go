@@ -33,15 +33,22 @@ type Instance struct {
 	present atomic.Pointer[presence]
 	calls   atomic.Uint64
 	errors  atomic.Uint64
+	took    latencies
+
+	lastFailure atomic.Pointer[failure]
+	sum         atomic.Pointer[sum]
 
 	holders int                // Sets that have it; guarded by Catalog.mu
 	stop    context.CancelFunc // nil until it is supervised; guarded by Catalog.mu
 	hurry   chan struct{}      // ends a quarantine
+	park    chan struct{}      // begins one by an operator's word
 
 	mu       sync.Mutex
 	status   Status
 	manifest sdk.Manifest
+	grants   Grants
 	config   []byte // JSON, as the last process got it
+	parked   string // why an operator has it in quarantine; empty: he has not
 }
 
 // presence is what calls find: a process, or why there is none.
@@ -58,6 +65,7 @@ func (c *Catalog) newInstance(p *config.Plugin, identity string) *Instance {
 		log:      c.log.With("plugin", who(p)),
 		upstream: newUpstream(c.options.Upstream, p),
 		hurry:    make(chan struct{}, 1),
+		park:     make(chan struct{}, 1),
 	}
 	i.absent(Starting, "it was not started yet")
 	return i
@@ -77,6 +85,13 @@ func (i *Instance) Status() Status {
 	s := i.status
 	s.Address, s.Calls, s.Errors = i.address, i.calls.Load(), i.errors.Load()
 	return s
+}
+
+// Grants of the present process.
+func (i *Instance) Grants() Grants {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.grants
 }
 
 func (i *Instance) configJSON() []byte {
@@ -107,13 +122,19 @@ func (i *Instance) start(ctx context.Context) (*life, error) {
 	m, pid := l.plugin.Manifest(), l.child.process().pid
 	i.mu.Lock()
 	s := &i.status
+	if !s.Started.IsZero() {
+		s.Restarts++
+	}
 	s.Name, s.Version, s.PID, s.State, s.Started = m.Name, m.Version, pid, Ready, time.Now()
-	s.Restarts = int(s.Epoch)
 	s.Epoch++
 	epoch := s.Epoch
-	i.manifest, i.config = m, l.config
+	i.manifest, i.config, i.grants = m, l.config, l.grants
+	s.Needs, s.Denied, s.Unasked = m.Needs, l.grants.Denied, l.grants.Unasked
 	i.present.Store(&presence{life: l})
 	i.mu.Unlock()
+	if epoch == 1 {
+		i.tell(l.grants)
+	}
 	level := hclog.Debug // of the first the summary at the router's start tells
 	if epoch > 1 {
 		level = hclog.Info
@@ -141,6 +162,12 @@ func (i *Instance) supervise(ctx context.Context, l *life) {
 			i.absent(Stopped, notWanted)
 			i.catalog.end(l, goodbyeTime)
 			return
+		}
+		if reason := i.quarantine(); reason != "" {
+			i.out(reason)
+			i.catalog.end(l, goodbyeTime)
+			l = i.comeBack(ctx, &b)
+			continue
 		}
 		i.absent(Restarting, "its process ended")
 		reason := hung
@@ -171,7 +198,7 @@ func (i *Instance) revive(ctx context.Context, b *backoff, reason string, lived 
 			i.absent(Restarting, reason)
 			i.log.Warn("plugin crashed", "reason", reason, "restarts_in", wait)
 		}
-		if !i.pause(ctx, wait) {
+		if !i.pause(ctx, wait) || !i.released(ctx) {
 			return nil
 		}
 		l, err := i.start(ctx)
@@ -192,6 +219,7 @@ func (i *Instance) pause(ctx context.Context, wait time.Duration) bool {
 	select {
 	case <-timer.C:
 	case <-i.hurry:
+	case <-i.park:
 	case <-ctx.Done():
 	}
 	return ctx.Err() == nil
@@ -203,14 +231,29 @@ func (i *Instance) watch(ctx context.Context, l *life) (hung string) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	silent := make(chan string, 1)
-	go l.ping(ctx, i.catalog.options.Watch, silent)
+	w := i.catalog.options.Watch
+	if l.child.program == nil {
+		w.Silence = atABreakpoint
+	}
+	go l.ping(ctx, w, silent)
+	over := make(chan string, 1)
+	if most := i.upstream.plugin.Load().Limits.Memory; most > 0 {
+		go l.weigh(ctx, most, over)
+	}
 	select {
 	case <-l.child.process().ended:
 	case <-ctx.Done():
+	case <-i.park:
 	case hung = <-silent:
 		if l.endsWithin(lastWordsTime) {
 			return "" // its connection ended just before itself
 		}
+		l.child.kill()
+		l.endsWithin(killTime)
+	case hung = <-over:
+		i.mu.Lock()
+		i.status.MemoryKills++
+		i.mu.Unlock()
 		l.child.kill()
 		l.endsWithin(killTime)
 	}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -37,17 +38,23 @@ var errSlow = errors.New("the start took too long")
 // life is one process of a plugin, from its start to its clean-up.
 type life struct {
 	folder       string
+	user         *user  // whom it runs as; nil: the router's
+	home         string // its data folder, as it knows it
 	child        *child
 	client       *goplugin.Client
 	stopUpstream func()
 	plugin       *host.Plugin
 	config       []byte // JSON, as the plugin got it
+	grants       Grants
+	calls        sync.RWMutex // held by calls under way
 
 	selector   *host.Selector
 	prechecker *host.Prechecker
 	prober     *host.Prober
 	cache      *host.Cache
 	adapter    *host.Adapter
+	guard      *host.Guard
+	observer   *host.Observer
 }
 
 // begin starts a process and brings it to where it takes calls or, to check
@@ -64,7 +71,7 @@ func (c *Catalog) begin(ctx context.Context, up *upstream, checkOnly bool) (_ *l
 		}
 	}()
 
-	if err := l.start(ctx, c, p); err != nil {
+	if err := l.start(ctx, c, p, checkOnly); err != nil {
 		return nil, err
 	}
 	if err := l.describe(ctx, p); err != nil {
@@ -74,31 +81,56 @@ func (c *Catalog) begin(ctx context.Context, up *upstream, checkOnly bool) (_ *l
 		return nil, err
 	}
 	l.selector, l.prechecker, l.prober = l.plugin.Selector(), l.plugin.Prechecker(), l.plugin.Prober()
-	l.cache, l.adapter = l.plugin.Cache(), l.plugin.Adapter()
+	l.cache, l.adapter, l.guard = l.plugin.Cache(), l.plugin.Adapter(), l.plugin.Guard()
+	l.observer = l.plugin.Observer()
+	return l, nil
+}
+
+// introduce starts a process up to where it has said what it is.
+func (c *Catalog) introduce(ctx context.Context, p *config.Plugin) (_ *life, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, p.StartTimeout, errSlow)
+	defer cancel()
+	l := &life{}
+	if err = l.start(ctx, c, p, true); err == nil {
+		err = l.describe(ctx, p)
+	}
+	if err != nil {
+		err = l.failure(ctx, p, err)
+		c.end(l, 0)
+		return nil, err
+	}
 	return l, nil
 }
 
 // start runs the program up to its handshake.
-func (l *life) start(ctx context.Context, c *Catalog, p *config.Plugin) (err error) {
-	if l.folder, err = c.folder.process(); err != nil {
-		return err
-	}
-	prog, err := newProgram(c.self, p)
-	if err != nil {
-		return err
-	}
-	defer prog.close()
+func (l *life) start(ctx context.Context, c *Catalog, p *config.Plugin, checkOnly bool) (err error) {
 	out := newLines(c.log.With("plugin", who(p)))
+	if there, ok := c.options.Reattach[p.Address()]; ok {
+		l.child = newGuest(there, out)
+	} else {
+		prog, err := l.prepare(c, p, checkOnly)
+		if err != nil {
+			return err
+		}
+		defer prog.close()
+		l.child = newChild(c.spawner, prog, out)
+	}
+	if l.folder, err = c.socketFolder(l.user); err != nil {
+		return err
+	}
 	l.client = goplugin.NewClient(&goplugin.ClientConfig{
 		HandshakeConfig:  host.Handshake,
 		VersionedPlugins: host.Versions(),
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
 		GRPCDialOptions:  host.DialOptions(),
 		SkipHostEnv:      true,
-		StartTimeout:     2 * p.StartTimeout, // ctx comes first
+		StartTimeout:     p.StartTimeout + time.Minute, // ctx comes first, on a busy machine too
 		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: l.folder},
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, _ string) (runner.Runner, error) {
-			prog.env = environment(p, cmd.Env, c.log.GetLevel().String(), l.folder)
+			if l.child.program != nil {
+				l.child.program.folder = l.folder
+				l.child.program.env = environment(p, cmd.Env, c.log.GetLevel().String(), l.folder)
+			}
 			return l.child, nil
 		},
 		SyncStdout: out,
@@ -106,23 +138,52 @@ func (l *life) start(ctx context.Context, c *Catalog, p *config.Plugin) (err err
 		// What it would log comes to us as an error, or is said better by us.
 		Logger: hclog.NewNullLogger(),
 	})
-	l.child = newChild(c.spawner, prog, out)
 
 	// go-plugin takes no context: the end of the process ends its start.
 	stop := context.AfterFunc(ctx, l.child.kill)
 	defer stop()
-	conn, err := host.Dial(l.client)
+	link, err := host.Dial(l.client)
 	if err != nil {
 		return err
 	}
-	l.plugin, err = host.Connect(ctx, who(p), conn)
+	l.plugin, err = host.Connect(ctx, who(p), link)
 	return err
+}
+
+// prepare finds the program, and the data folder for the user that runs it.
+func (l *life) prepare(c *Catalog, p *config.Plugin, checkOnly bool) (prog *program, err error) {
+	if len(p.Command) > 0 {
+		if l.user, err = userOf(p); err != nil {
+			return nil, err
+		}
+		if file := l.user.closedTo(p); file != "" && !p.UserAsked {
+			c.log.Warn("plugin runs as root, since its user can't read its files", "plugin", who(p), "user", p.User, "file", file,
+				"remedy", `open them to others; or, if root is meant, say user = "root"`)
+			l.user = nil
+		}
+	}
+	if prog, err = newProgram(c.self, p, l.user); err != nil || checkOnly {
+		return prog, err
+	}
+	if l.home, err = c.dataDir(p); err == nil && l.user != nil {
+		if err = l.user.ownAll(l.home); err == nil {
+			l.home, prog.home, err = l.user.home(l.home)
+		}
+	}
+	if err != nil {
+		prog.close()
+		return nil, err
+	}
+	return prog, nil
 }
 
 func (l *life) describe(_ context.Context, p *config.Plugin) error {
 	m := l.plugin.Manifest()
-	if !slices.Contains(m.Kinds, p.Kind) {
+	if p.Kind != "" && !slices.Contains(m.Kinds, p.Kind) { // of a bare program no kind is expected
 		return fmt.Errorf("%s: the plugin %s is no %s, its kinds are %v", who(p), m.Name, p.Kind, m.Kinds)
+	}
+	if p.Lock != nil && p.Lock.Version != m.Version {
+		return fmt.Errorf("%s: its version is %s, not %s as in %s; %s", who(p), m.Version, p.Lock.Version, config.LockName, installRemedy)
 	}
 	return nil
 }
@@ -132,10 +193,14 @@ func (l *life) configure(ctx context.Context, c *Catalog, up *upstream, checkOnl
 	if l.config, err = p.Decode(l.plugin.Manifest().Fields); err != nil {
 		return err
 	}
-	setup := host.Setup{ConfigJSON: l.config, Grants: p.Grants, CheckOnly: checkOnly}
+	l.grants = grantsOf(l.plugin.Manifest(), p)
+	up.given.Store(&l.grants.Given)
+	setup := host.Setup{ConfigJSON: l.config, Grants: l.grants.Given, CheckOnly: checkOnly}
 	if !checkOnly {
-		if setup.DataDir, err = c.dataDir(p); err != nil {
-			return err
+		if setup.DataDir = l.home; setup.DataDir == "" { // a guest's
+			if setup.DataDir, err = c.dataDir(p); err != nil {
+				return err
+			}
 		}
 		if setup.UpstreamSocket, err = l.lend(up); err != nil {
 			return err
@@ -160,7 +225,7 @@ func (l *life) lend(up *upstream) (socket string, err error) {
 		return "", err
 	}
 	l.stopUpstream = host.ServeUpstream(listener, up.request)
-	return socket, nil
+	return socket, l.user.own(socket)
 }
 
 // failure says why a start failed, better than go-plugin can.
@@ -169,7 +234,7 @@ func (l *life) failure(ctx context.Context, p *config.Plugin, err error) error {
 	switch {
 	case errors.As(err, &mistakes):
 		return err // has file and line
-	case ctx.Err() == nil && status.Code(err) == codes.Unavailable && l.endsWithin(lastWordsTime):
+	case ctx.Err() == nil && status.Code(err) == codes.Unavailable && l.endsWithin(killTime):
 		err = errors.New("ended at its start: " + l.exit())
 	case l.plugin != nil && ctx.Err() == nil:
 		return err // says who
@@ -182,7 +247,7 @@ func (l *life) failure(ctx context.Context, p *config.Plugin, err error) error {
 			err = errors.New(why)
 		}
 	}
-	return fmt.Errorf("%s: %w", who(p), err)
+	return fmt.Errorf("%s: %w", who(p), l.user.blame(err))
 }
 
 // noHandshake says what a process did instead of a handshake; empty: nothing
@@ -204,10 +269,17 @@ func (l *life) noHandshake() string {
 		return "ended before its handshake: " + reason
 	case len(fields) < 5 || fields[0] != strconv.Itoa(goplugin.CoreProtocolVersion):
 		return fmt.Sprintf("printed %.100q where its handshake was expected; nothing may be printed to stdout before it", first)
-	case fields[1] != strconv.Itoa(sdk.ProtocolVersion):
-		return fmt.Sprintf("speaks protocol version %.20s, the router speaks %d", fields[1], sdk.ProtocolVersion)
+	case !served(fields[1]):
+		return fmt.Sprintf("speaks protocol version %.20s, the router speaks %d and %d; build it with the router's version of the SDK",
+			fields[1], sdk.OldestProtocolVersion, sdk.ProtocolVersion)
 	}
 	return ""
+}
+
+// served reports whether the router speaks a version of the protocol.
+func served(version string) bool {
+	v, err := strconv.Atoi(version)
+	return err == nil && v >= sdk.OldestProtocolVersion && v <= sdk.ProtocolVersion
 }
 
 // gone reports whether a call failed since the process, or the connection to
@@ -243,6 +315,12 @@ func (l *life) exit() string {
 		if !l.endsWithin(killTime) {
 			return "it can't be killed"
 		}
+		// It is read for drainTime after the end, and on a busy machine later
+		// than that.
+		select {
+		case <-l.child.over:
+		case <-time.After(drainTime + killTime):
+		}
 	}
 	exit := l.child.process().exit
 	if cause := l.child.out.cause(); cause != "" && exit != killed {
@@ -259,11 +337,15 @@ func (c *Catalog) end(l *life, goodbye time.Duration) {
 			if goodbye == 0 {
 				l.child.kill()
 			} else {
-				// go-plugin's own goodbye has no deadline.
+				// Calls have deadlines, and go-plugin's own goodbye has none.
 				defer time.AfterFunc(goodbye, l.child.kill).Stop()
+				l.finish()
 			}
 		}
 		if l.plugin != nil {
+			if goodbye > 0 {
+				c.sayGoodbye(l, goodbye)
+			}
 			_ = l.plugin.Close()
 		}
 		if l.client != nil {
@@ -278,5 +360,34 @@ func (c *Catalog) end(l *life, goodbye time.Duration) {
 	})
 }
 
+// sayGoodbye lets the plugin close what it has open, and says what it could not.
+func (c *Catalog) sayGoodbye(l *life, within time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	err := l.plugin.Stop(ctx)
+	if status.Code(err) == codes.Unimplemented || ctx.Err() != nil || l.plugin.Protocol() == sdk.OldestProtocolVersion {
+		return
+	}
+	if err != nil && status.Code(err) != codes.Unavailable {
+		c.log.Warn("plugin did not end well", "err", err)
+	}
+	_ = l.plugin.Close() // its last stream
+	if l.child.program != nil {
+		l.endsWithin(within) // by itself; a guest goes on
+	}
+}
+
+// finish returns after the last call under way. Once the process was killed there
+// is none.
+func (l *life) finish() {
+	l.calls.Lock()
+	defer l.calls.Unlock()
+}
+
 // who is a plugin in messages: selector(smart).
-func who(p *config.Plugin) string { return string(p.Kind) + "(" + p.Name + ")" }
+func who(p *config.Plugin) string {
+	if p.Kind == "" {
+		return p.Name
+	}
+	return string(p.Kind) + "(" + p.Name + ")"
+}

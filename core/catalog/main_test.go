@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,14 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch role := os.Args[len(os.Args)-1]; os.Args[1] {
 		case "plugin":
+			switch role {
+			case ReaperRole:
+				Reap(os.Stdin)
+				os.Exit(0)
+			case LauncherRole:
+				fmt.Fprintln(os.Stderr, Launch())
+				os.Exit(1)
+			}
 			servePlugin(role)
 		case "host":
 			beHost(role)
@@ -42,7 +51,9 @@ func servePlugin(role string) {
 		os.Unsetenv(sdk.EnvLifeline)
 		sdk.Serve(&sdk.Plugin{Name: "deaf", Version: "1", Cache: &echo{}})
 	case "prober/asker":
-		sdk.Serve(&sdk.Plugin{Name: "asker", Version: "1", Prober: asker{}})
+		sdk.Serve(&sdk.Plugin{Name: "asker", Version: "1", Needs: []string{sdk.NeedBilledCalls, sdk.NeedSecret}, Prober: &asker{}})
+	case "prober/modest":
+		sdk.Serve(&sdk.Plugin{Name: "modest", Version: "1", Prober: &asker{}})
 	}
 	fmt.Fprintln(os.Stderr, "no such plugin:", role)
 	os.Exit(2)
@@ -53,6 +64,7 @@ type echo struct {
 	sdk.Cache
 	Greeting string `config:"greeting"`
 	dataDir  string
+	hoard    [][]byte
 }
 
 func (e *echo) Validate() error {
@@ -83,6 +95,9 @@ func (e *echo) Get(ctx context.Context, question, argument string) (sdk.Entry, b
 		answer = strconv.Itoa(os.Getpid())
 	case "environment":
 		answer = strings.Join(os.Environ(), "\n")
+	case "sleep":
+		d, _ := time.ParseDuration(argument)
+		time.Sleep(d)
 	case "wait":
 		<-ctx.Done()
 		return sdk.Entry{}, false, ctx.Err()
@@ -91,6 +106,9 @@ func (e *echo) Get(ctx context.Context, question, argument string) (sdk.Entry, b
 		answer = time.Until(deadline).String()
 	case "fork":
 		c := exec.Command("/bin/sleep", "1000")
+		if argument == "away" {
+			c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+		}
 		if err := c.Start(); err != nil {
 			return sdk.Entry{}, false, err
 		}
@@ -105,6 +123,28 @@ func (e *echo) Get(ctx context.Context, question, argument string) (sdk.Entry, b
 		if err := w.Flush(); err != nil {
 			return sdk.Entry{}, false, err
 		}
+	case "hog":
+		n, _ := strconv.Atoi(argument)
+		e.hoard = append(e.hoard, bytes.Repeat([]byte{1}, n<<20))
+	case "id":
+		groups, err := os.Getgroups()
+		answer = fmt.Sprint(os.Getuid(), os.Geteuid(), os.Getgid(), groups, err)
+	case "limits":
+		var files unix.Rlimit
+		_ = unix.Getrlimit(unix.RLIMIT_NOFILE, &files)
+		// The kernel counts from 40, for nice -20, down to 1.
+		nice, _ := unix.Getpriority(unix.PRIO_PROCESS, 0)
+		answer = fmt.Sprint(files.Cur, files.Max, 20-nice)
+	case "write":
+		if err := os.WriteFile(filepath.Join(e.dataDir, "written"), []byte(argument), 0o600); err != nil {
+			return sdk.Entry{}, false, err
+		}
+	case "read":
+		b, err := os.ReadFile(argument)
+		if err != nil {
+			return sdk.Entry{}, false, err
+		}
+		answer = string(b)
 	case "log":
 		sdk.Log.Warn(argument, "key", "value")
 	case "fail":
@@ -113,10 +153,18 @@ func (e *echo) Get(ctx context.Context, question, argument string) (sdk.Entry, b
 	return sdk.Entry{Namespace: question, Key: argument, Value: []byte(answer)}, true, nil
 }
 
-// asker asks upstream what the channel's settings say.
-type asker struct{}
+// asker asks upstream what the channel's settings say, or tells what it knows.
+type asker struct{ grants []string }
 
-func (asker) Probe(ctx context.Context, c sdk.Channel, up sdk.Upstream) (sdk.Health, error) {
+func (a *asker) Start(_ context.Context, s sdk.Setup) error {
+	a.grants = s.Grants
+	return nil
+}
+
+func (a *asker) Probe(ctx context.Context, c sdk.Channel, up sdk.Upstream) (sdk.Health, error) {
+	if c.Settings["method"] == "tell" {
+		return sdk.Health{State: sdk.HealthUp, Reason: fmt.Sprintf("%s %q %s", a.grants, c.Secret.Reveal(), c.Secret)}, nil
+	}
 	r, err := up.Do(ctx, sdk.UpstreamRequest{Method: c.Settings["method"], Endpoint: sdk.Models})
 	if err != nil {
 		return sdk.Health{}, err
@@ -129,10 +177,18 @@ func beHost(dataDir string) {
 	c, err := New(Options{DataDir: dataDir, Self: self})
 	if err == nil {
 		var set *Set
-		set, err = c.Load(context.Background(), []*config.Plugin{plugin("cache", "echo"), plugin("cache", "deaf")})
+		// Of a third party, and where that can be, of another user.
+		foreign := config.Defaults.Plugin
+		foreign.Kind, foreign.Name, foreign.User = sdk.KindCache, "foreign", config.Defaults.Foreign.User
+		foreign.Command = []string{"/proc/self/exe", "plugin", "serve", "cache/deaf"}
+		set, err = c.Load(context.Background(), []*config.Plugin{plugin("cache", "echo"), plugin("cache", "deaf"), &foreign})
 		if err == nil {
-			fork, _, _ := set.Plugin("plugin.cache.deaf").Cache().Get(context.Background(), "fork", "")
-			fmt.Println(set.Plugins()[0].Status().PID, set.Plugins()[1].Status().PID, string(fork.Value))
+			fork := func(address, argument string) string {
+				e, _, _ := set.Plugin(address).Cache().Get(context.Background(), "fork", argument)
+				return string(e.Value)
+			}
+			fmt.Println(set.Plugins()[0].Status().PID, set.Plugins()[1].Status().PID, set.Plugins()[2].Status().PID,
+				fork("plugin.cache.deaf", ""), fork("plugin.cache.foreign", ""), fork("plugin.cache.foreign", "away"))
 			select {}
 		}
 	}
@@ -143,10 +199,13 @@ func beHost(dataDir string) {
 // self serves the plugins of servePlugin.
 var self = []string{"/proc/self/exe", "plugin", "serve"}
 
+// startTimeout is for a machine under load.
+const startTimeout = time.Minute
+
 // plugin is a first-party plugin.
 func plugin(kind sdk.Kind, name string) *config.Plugin {
 	p := config.Defaults.Plugin
-	p.Kind, p.Name, p.Builtin = kind, name, name
+	p.Kind, p.Name, p.Builtin, p.StartTimeout = kind, name, name, startTimeout
 	return &p
 }
 
@@ -158,7 +217,7 @@ func command(t testing.TB, kind sdk.Kind, args ...string) *config.Plugin {
 		t.Fatal(err)
 	}
 	p := config.Defaults.Plugin
-	p.Kind, p.Name = kind, "foreign"
+	p.Kind, p.Name, p.StartTimeout = kind, "foreign", startTimeout
 	p.Command = append([]string{exe}, args...)
 	return &p
 }
@@ -166,7 +225,7 @@ func command(t testing.TB, kind sdk.Kind, args ...string) *config.Plugin {
 // script is a third party's plugin in shell.
 func script(text string) *config.Plugin {
 	p := config.Defaults.Plugin
-	p.Kind, p.Name = sdk.KindCache, "foreign"
+	p.Kind, p.Name, p.StartTimeout = sdk.KindCache, "foreign", startTimeout
 	p.Command = []string{"/bin/sh", "-c", text}
 	return &p
 }
@@ -174,10 +233,11 @@ func script(text string) *config.Plugin {
 // silent lives and says nothing.
 const silent = "exec sleep 1000"
 
-// newCatalog has plugins that find back quickly, and is closed with the test.
+// newCatalog is closed with the test. A machine under load does not make it take
+// a plugin for hung.
 func newCatalog(t testing.TB, change ...func(*Options)) *Catalog {
 	t.Helper()
-	o := Options{DataDir: t.TempDir(), Self: self}
+	o := Options{DataDir: t.TempDir(), Self: self, Watch: Watch{Every: defaults.Watch.Every, Silence: 20 * time.Second}}
 	for _, f := range change {
 		f(&o)
 	}
@@ -186,7 +246,7 @@ func newCatalog(t testing.TB, change ...func(*Options)) *Catalog {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 		defer cancel()
 		if err := c.Close(ctx); err != nil {
 			t.Error(err)
@@ -223,7 +283,7 @@ func ask(t testing.TB, i *Instance, question string) string {
 // eventually polls: the limit is for a machine under load.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	limit := time.Now().Add(15 * time.Second)
+	limit := time.Now().Add(time.Minute)
 	for !ok() {
 		if time.Now().After(limit) {
 			t.Fatalf("never: %s", what)

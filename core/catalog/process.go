@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -19,9 +20,10 @@ const lifelineFD = 3
 // programFD is the descriptor of a program that was hashed.
 const programFD = 4
 
-// drainTime is how long output is still read after the end of a process. What
-// a process left behind may hold the pipe open for ever.
-const drainTime = 200 * time.Millisecond
+// drainTime is how long output is still read after the end of a process, which a
+// busy machine may not have begun. What a process left behind may hold the pipe
+// open for ever.
+const drainTime = 500 * time.Millisecond
 
 // spawner starts processes that die with the host. Pdeathsig follows the
 // parent's thread, so all are started by one thread that ends with the spawner.
@@ -30,11 +32,14 @@ type spawner struct {
 	read  *os.File // inherited by every plugin
 	write *os.File // held by the host alone
 
+	self   []string
+	reaper *reaper
+
 	mu      sync.Mutex
 	running map[*process]struct{}
 }
 
-func newSpawner() (*spawner, error) {
+func newSpawner(self []string) (*spawner, error) {
 	// Not os.Pipe: its ends are non-blocking, which children would inherit.
 	var pipe [2]int
 	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
@@ -45,11 +50,16 @@ func newSpawner() (*spawner, error) {
 		read:  os.NewFile(uintptr(pipe[0]), "lifeline"),
 		write: os.NewFile(uintptr(pipe[1]), "lifeline"),
 
+		self:    self,
+		reaper:  newReaper(self),
 		running: make(map[*process]struct{}),
 	}
 	go func() {
 		// Never unlocked: the thread ends with this goroutine.
 		runtime.LockOSThread()
+		// Inherited by what it starts: no program there is of more rights by
+		// belonging to somebody else. Old kernels do without.
+		_ = unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 		for job := range s.jobs {
 			job()
 		}
@@ -62,6 +72,7 @@ func (s *spawner) close() {
 	close(s.jobs)
 	_ = s.read.Close()
 	_ = s.write.Close()
+	s.reaper.close()
 }
 
 // start runs the program. Its output is read from stdout and stderr, which
@@ -92,18 +103,18 @@ func (s *spawner) start(p *program) (proc *process, stdout, stderr *os.File, err
 		Dir:   p.dir,
 		Env:   p.env,
 		Files: []*os.File{null, outW, errW, s.read},
-		Sys:   &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL},
+		Sys:   &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, Credential: p.user.credential()},
 	}
-	if p.file != nil {
-		attr.Files = append(attr.Files, p.file)
+	if p.file != nil || p.home != nil {
+		attr.Files = append(attr.Files, p.file, p.home) // nil: closed
 	}
-	var child *os.Process
-	started := make(chan struct{})
-	s.jobs <- func() {
-		defer close(started)
-		child, err = os.StartProcess(p.path, p.args, attr)
+	path, args := p.path, p.args
+	if p.limitsItself() {
+		if path, args, attr.Env, err = p.launcher(s.self); err != nil {
+			return nil, nil, nil, err
+		}
 	}
-	<-started
+	child, err := s.fork(path, args, attr)
 	if err != nil {
 		var pathErr *fs.PathError // names the path of a descriptor
 		if errors.As(err, &pathErr) {
@@ -112,6 +123,17 @@ func (s *spawner) start(p *program) (proc *process, stdout, stderr *os.File, err
 		return nil, nil, nil, fmt.Errorf("start %s: %w", p.name, err)
 	}
 
+	if !p.limitsItself() {
+		err = limit(child.Pid, p.limits)
+	}
+	if err == nil && p.foreign {
+		err = s.reaper.watch(child.Pid, p.folder, s.fork)
+	}
+	if err != nil {
+		_ = unix.Kill(-child.Pid, unix.SIGKILL)
+		_, _ = child.Wait()
+		return nil, nil, nil, err
+	}
 	files = []*os.File{null, outW, errW}
 	proc = &process{pid: child.Pid, ended: make(chan struct{})}
 	s.mu.Lock()
@@ -123,8 +145,20 @@ func (s *spawner) start(p *program) (proc *process, stdout, stderr *os.File, err
 		delete(s.running, proc)
 		s.mu.Unlock()
 		close(proc.ended)
+		s.reaper.sweep(proc.pid)
 	}()
 	return proc, stdout, stderr, nil
+}
+
+// fork starts a process by the spawner's thread.
+func (s *spawner) fork(path string, args []string, attr *os.ProcAttr) (child *os.Process, err error) {
+	started := make(chan struct{})
+	s.jobs <- func() {
+		defer close(started)
+		child, err = os.StartProcess(path, args, attr)
+	}
+	<-started
+	return child, err
 }
 
 // killAll does not wait.
@@ -136,9 +170,11 @@ func (s *spawner) killAll() {
 	}
 }
 
-// process is a running child and its process group.
+// process is a running child and its process group, or a guest.
 type process struct {
-	pid   int
+	pid int
+	// leave ends our interest in a guest; nil: the process is a child of ours.
+	leave context.CancelFunc
 	ended chan struct{} // closed when it was reaped
 	exit  string        // why it ended; valid after ended
 
@@ -182,6 +218,10 @@ func (p *process) kill() {
 }
 
 func (p *process) killLocked() {
+	if p.leave != nil {
+		p.leave()
+		return
+	}
 	// The only failure is that there is nobody left.
 	_ = unix.Kill(-p.pid, unix.SIGKILL)
 }

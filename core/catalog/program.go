@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,24 +32,35 @@ type program struct {
 	args []string // with the program itself first
 	dir  string   // empty: the router's
 	env  []string
-	// file is the program, where it was hashed: path refers to it.
+	// file is the program, where it was hashed or another user runs it, who may
+	// not reach it by its path: path refers to it.
 	file *os.File
+	// home is the plugin's data folder, for the same reason.
+	home   *os.File
+	user   *user // nil: the router's
+	limits config.Limits
+	// foreign: it is a third party's. folder is where its sockets are.
+	foreign bool
+	folder  string
 }
 
 func (p *program) close() {
-	if p.file != nil {
-		_ = p.file.Close()
+	for _, f := range []*os.File{p.file, p.home} {
+		if f != nil {
+			_ = f.Close()
+		}
 	}
 }
 
-// newProgram finds the plugin's program and checks its checksum. The bytes
-// that are hashed are those that are executed: both go through one open file,
-// so that neither a link nor a rename comes between.
-func newProgram(self []string, p *config.Plugin) (*program, error) {
+// newProgram finds the plugin's program and checks its files against their
+// checksums. The bytes of the program that are hashed are those that are
+// executed: both go through one open file, so that neither a link nor a rename
+// comes between. Of a script that an interpreter reads, that can't be said.
+func newProgram(self []string, p *config.Plugin, as *user) (*program, error) {
 	if len(p.Command) == 0 {
 		args := append(slices.Clone(self), string(p.Kind)+"/"+p.Builtin)
 		args[0] = os.Args[0] // /proc/self/exe says little in a list of processes
-		return &program{name: p.Builtin, path: self[0], args: args}, nil
+		return &program{name: p.Builtin, path: self[0], args: args, limits: p.Limits}, nil
 	}
 
 	path, err := exec.LookPath(p.Command[0])
@@ -65,11 +75,27 @@ func newProgram(self []string, p *config.Plugin) (*program, error) {
 		}
 		return nil, fmt.Errorf("program %s: %w", p.Command[0], err)
 	}
-	prog := &program{name: path, path: path, args: p.Command}
-	if p.SHA256 == "" {
+	prog := &program{name: path, path: path, args: p.Command, user: as, limits: p.Limits, foreign: true}
+	if err := checkOthers(p, path); err != nil {
+		return nil, err
+	}
+	locked := pin{sha256: p.Lock.SHA256(path), lock: true}
+	switch {
+	case p.SHA256 != "":
+		prog.file, err = openChecked(path, pin{sha256: p.SHA256})
+		if err == nil && locked.sha256 != "" && locked.sha256 != strings.ToLower(p.SHA256) {
+			prog.close()
+			err = locked.refuse(p.SHA256)
+		}
+	case locked.sha256 != "":
+		prog.file, err = openChecked(path, locked)
+	case p.Lock != nil && slices.Contains(p.Files(), path):
+		err = fmt.Errorf("it is not in %s, other files of the plugin are; %s", config.LockName, installRemedy)
+	case !as.reaches(path): // a script is reached, see closedTo
+		prog.file, err = os.Open(path)
+	default:
 		return prog, nil
 	}
-	prog.file, err = openChecked(path, p.SHA256)
 	if err != nil {
 		return nil, fmt.Errorf("program %s: %w", path, err)
 	}
@@ -77,8 +103,47 @@ func newProgram(self []string, p *config.Plugin) (*program, error) {
 	return prog, nil
 }
 
+// pin is the checksum that a file has to have, by sha256 in the configuration
+// or by the lock.
+type pin struct {
+	sha256 string
+	lock   bool
+}
+
+const installRemedy = "if that is wanted: smartrouter plugin install"
+
+func (p pin) refuse(got string) error {
+	if p.lock {
+		return fmt.Errorf("its sha256 is %s, not %s as in %s; it was not started; %s", got, p.sha256, config.LockName, installRemedy)
+	}
+	return fmt.Errorf("its sha256 is %s, not %s as configured; it was not started", got, p.sha256)
+}
+
+// checkOthers checks what the command names besides the program.
+func checkOthers(p *config.Plugin, program string) error {
+	if p.Lock == nil {
+		return nil
+	}
+	for _, f := range p.Lock.Files {
+		if f.Path == program {
+			continue
+		}
+		checked, err := openChecked(f.Path, pin{sha256: f.SHA256, lock: true})
+		if err != nil {
+			return fmt.Errorf("file %s: %w", f.Path, err)
+		}
+		_ = checked.Close()
+	}
+	for _, path := range p.Files() {
+		if path != program && p.Lock.SHA256(path) == "" {
+			return fmt.Errorf("file %s: it is not in %s, other files of the plugin are; %s", path, config.LockName, installRemedy)
+		}
+	}
+	return nil
+}
+
 // openChecked opens a file whose bytes have the checksum.
-func openChecked(path, want string) (_ *os.File, err error) {
+func openChecked(path string, want pin) (_ *os.File, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -100,8 +165,8 @@ func openChecked(path, want string) (_ *os.File, err error) {
 		return nil, err
 	}
 	got := hex.EncodeToString(h.Sum(nil))
-	if subtle.ConstantTimeCompare([]byte(got), []byte(strings.ToLower(want))) == 0 {
-		return nil, fmt.Errorf("its sha256 is %s, not %s as configured; it was not started", got, want)
+	if subtle.ConstantTimeCompare([]byte(got), []byte(strings.ToLower(want.sha256))) == 0 {
+		return nil, want.refuse(got)
 	}
 	return f, nil
 }
@@ -140,14 +205,14 @@ func environment(p *config.Plugin, goPlugin []string, level, folder string) []st
 // taken at the next reload.
 func identity(p *config.Plugin) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%q %q %q %q %q %q", p.Kind, p.Builtin, p.Command, strings.ToLower(p.SHA256), map[string]string(p.Env), p.Grants)
-	for _, arg := range p.Command {
-		if !strings.ContainsRune(arg, filepath.Separator) {
-			continue
-		}
-		if info, err := os.Stat(arg); err == nil && info.Mode().IsRegular() {
+	fmt.Fprintf(&b, "%q %q %q %q %q %q %q %v", p.Kind, p.Builtin, p.Command, strings.ToLower(p.SHA256), map[string]string(p.Env), p.Grants, p.User, p.Limits)
+	for _, path := range p.Files() {
+		if info, err := os.Stat(path); err == nil {
 			fmt.Fprintf(&b, " %d@%d", info.Size(), info.ModTime().UnixNano())
 		}
+	}
+	if p.Lock != nil {
+		fmt.Fprintf(&b, " %q", *p.Lock)
 	}
 	return b.String()
 }

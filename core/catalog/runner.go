@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"github.com/hashicorp/go-plugin/runner"
+
+	"github.com/smart-ai-router/smartrouter/sdk"
 )
 
 // child is go-plugin's runner over one of our processes. go-plugin gets to see
@@ -18,7 +20,8 @@ import (
 // line whose @message is no text.
 type child struct {
 	spawner *spawner
-	program *program
+	program *program // nil where the process is a guest
+	guest   sdk.Reattach
 	out     *lines
 
 	handshake *io.PipeReader
@@ -41,6 +44,9 @@ func newChild(s *spawner, p *program, out *lines) *child {
 
 // Start is called once, by go-plugin.
 func (c *child) Start(context.Context) error {
+	if c.program == nil {
+		return c.visit()
+	}
 	proc, stdout, stderr, err := c.spawner.start(c.program)
 	if err != nil {
 		return err
@@ -124,7 +130,7 @@ func (c *child) Stdout() io.ReadCloser { return c.handshake }
 func (c *child) Stderr() io.ReadCloser { return io.NopCloser(strings.NewReader("")) }
 
 // Name and Diagnose are for messages that we write better ourselves.
-func (c *child) Name() string                    { return c.program.name }
+func (c *child) Name() string                    { return "plugin" }
 func (c *child) Diagnose(context.Context) string { return "" }
 
 // PluginToHost and HostToPlugin: both sides see the same files.

@@ -105,14 +105,12 @@ func TestLoadEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	c := newCatalog(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	began := time.Now()
 	time.AfterFunc(50*time.Millisecond, cancel)
-	_, err := c.Load(ctx, []*config.Plugin{script(silent)})
+	patient := script(silent)
+	patient.StartTimeout = time.Hour
+	_, err := c.Load(ctx, []*config.Plugin{patient})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("error is %v", err)
-	}
-	if took := time.Since(began); took > 2*time.Second {
-		t.Errorf("it took %v", took)
 	}
 }
 
@@ -168,7 +166,7 @@ func (o *observer) Exited(p *config.Plugin, _ int, reason string)    { o.add("ex
 func TestObserverAndCalls(t *testing.T) {
 	t.Parallel()
 	var o observer
-	c := newCatalog(t, func(op *Options) { op.Observer, op.CallTimeout = &o, 50*time.Millisecond })
+	c := newCatalog(t, func(op *Options) { op.Observer, op.CallTimeout = &o, 3*time.Second }) // for a busy machine to answer the others
 	i := loadEcho(t, c)
 	ask(t, i, "pid")
 	if _, _, err := i.Cache().Get(t.Context(), "fail", "no such row"); err == nil || err.Error() != "cache(echo): no such row" {

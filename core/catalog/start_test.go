@@ -43,7 +43,7 @@ func TestRefusedStarts(t *testing.T) {
 		},
 		"speaks another protocol version": {
 			plugin: script("echo '1|99|unix|/nowhere|grpc|'; " + silent),
-			want:   "cache(foreign): speaks protocol version 99, the router speaks 1",
+			want:   "cache(foreign): speaks protocol version 99, the router speaks 1 and 2; build it with the router's version of the SDK",
 		},
 		"speaks net/rpc": {
 			plugin: script("echo '1|1|unix|/nowhere|netrpc|'; " + silent),
@@ -140,7 +140,7 @@ func TestChecksumIsOfWhatRuns(t *testing.T) {
 	}
 
 	// What is hashed stays open: another file in its place is not executed.
-	prog, err := newProgram(nil, p)
+	prog, err := newProgram(nil, p, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,7 +165,7 @@ func TestChecksumOfWhatAnyoneMayWrite(t *testing.T) {
 	if err := os.Chmod(path, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := openChecked(path, checksum(t, path)); err == nil || !strings.Contains(err.Error(), "chmod o-w") {
+	if _, err := openChecked(path, pin{sha256: checksum(t, path)}); err == nil || !strings.Contains(err.Error(), "chmod o-w") {
 		t.Errorf("error is %v", err)
 	}
 }

@@ -42,11 +42,22 @@ type Status struct {
 	// PID of the present process; 0: none.
 	PID   int
 	State State
+	// Needs are what the plugin asks for; Denied of them are not granted, and
+	// Unasked are granted and not asked for.
+	Needs, Denied, Unasked []string
 	// Restarts after the first start.
 	Restarts int
-	Calls    uint64
+	// MemoryKills are the ends of processes that used more memory than they may.
+	MemoryKills int
+	Calls       uint64
 	// Errors are the calls that failed, those of Down included.
 	Errors uint64
+	// P99 of the calls since the router's start, LastError that of the last
+	// call that failed, and Memory the process's bytes; only in Details.
+	P99         time.Duration
+	LastError   string
+	LastErrorAt *time.Time
+	Memory      int64
 	// Started is when the present or the last process took its first calls.
 	Started time.Time
 	// LastExit is why the last process ended, or could not start; empty: none did.

@@ -33,13 +33,16 @@ type upstream struct {
 	do UpstreamFunc
 	// plugin is its present configuration: a reload may change the rate.
 	plugin atomic.Pointer[config.Plugin]
-	limit  *rate.Limiter // over all its processes
+	// given are its grants that its manifest asks for.
+	given atomic.Pointer[[]string]
+	limit *rate.Limiter // over all its processes
 }
 
 func newUpstream(do UpstreamFunc, p *config.Plugin) *upstream {
 	// Its bucket is full at first, which that of a changed limiter is not.
 	u := &upstream{do: do, limit: rate.NewLimiter(rate.Limit(p.UpstreamRate), burst(p))}
 	u.plugin.Store(p)
+	u.given.Store(new([]string))
 	return u
 }
 
@@ -80,8 +83,8 @@ func (u *upstream) allow(ctx context.Context, p *config.Plugin, r *sdk.UpstreamR
 	case "", http.MethodGet:
 		r.Method = http.MethodGet
 	case http.MethodPost:
-		if !slices.Contains(p.Grants, sdk.NeedBilledCalls) {
-			return status.Errorf(codes.PermissionDenied, "a POST may be billed: %s needs grants = [%q]", p.Address(), sdk.NeedBilledCalls)
+		if !slices.Contains(*u.given.Load(), sdk.NeedBilledCalls) {
+			return status.Errorf(codes.PermissionDenied, "a POST may be billed: the manifest of %s must need it, and grants = [%[2]q] give it", p.Address(), sdk.NeedBilledCalls)
 		}
 	default:
 		return status.Errorf(codes.PermissionDenied, "method %q is not lent, GET and POST are", r.Method)

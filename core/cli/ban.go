@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -82,15 +81,7 @@ func banRequest(arg string) server.BanRequest {
 }
 
 func askBan(cmd *cobra.Command, p *place, path string, q server.BanRequest) (out server.BanAnswer, err error) {
-	cfg, err := p.load()
-	if err != nil {
-		return out, err
-	}
-	body, err := json.Marshal(q)
-	if err != nil {
-		return out, err
-	}
-	if err := admin(cmd, p, cfg, http.MethodPost, path, body, &out); errors.Is(err, errNotRunning) {
+	if err := p.ask(cmd, question{method: http.MethodPost, path: path, body: q}, &out); errors.Is(err, errNotRunning) {
 		return out, fmt.Errorf("%w: bans are the running router's", err)
 	} else if err != nil {
 		return out, err

@@ -17,7 +17,6 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
-	"github.com/smart-ai-router/smartrouter/core/config"
 	"github.com/smart-ai-router/smartrouter/core/server"
 )
 
@@ -29,10 +28,6 @@ func newChannels() *cobra.Command {
 			if c.every <= 0 {
 				return fmt.Errorf("--interval must be above zero, and is %s", c.every)
 			}
-			var err error
-			if c.cfg, err = c.load(); err != nil {
-				return err
-			}
 			if c.watch {
 				return c.keep(cmd)
 			}
@@ -41,6 +36,7 @@ func newChannels() *cobra.Command {
 	}
 	c.flags(cmd)
 	cmd.Flags().BoolVar(&c.models, "models", false, "list what is banned, channels and models, with why and until when")
+	cmd.Flags().BoolVar(&c.limits, "limits", false, "list the limits of the channels, and this router's share of them")
 	cmd.Flags().BoolVar(&c.watch, "watch", false, "keep the list live until ctrl-c")
 	cmd.Flags().DurationVar(&c.every, "interval", time.Second, "how often to look, with --watch")
 	cmd.Flags().BoolVar(&c.asJSON, "json", false, "print JSON")
@@ -50,15 +46,14 @@ func newChannels() *cobra.Command {
 // channelLister is the command with its flags.
 type channelLister struct {
 	place
-	models, watch, asJSON bool
-	every                 time.Duration
-	cfg                   *config.Config
+	models, limits, watch, asJSON bool
+	every                         time.Duration
 }
 
 // print asks once.
 func (c *channelLister) print(cmd *cobra.Command, w io.Writer) error {
 	var out server.Channels
-	if err := admin(cmd, &c.place, c.cfg, http.MethodGet, "/admin/channels", nil, &out); err != nil {
+	if err := c.ask(cmd, question{method: http.MethodGet, path: "/admin/channels"}, &out); err != nil {
 		return err
 	}
 	if c.asJSON {
@@ -69,9 +64,12 @@ func (c *channelLister) print(cmd *cobra.Command, w io.Writer) error {
 		return enc.Encode(out)
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	if c.models {
+	switch {
+	case c.models:
 		banTable(t, out.Channels, out.Now)
-	} else {
+	case c.limits:
+		limitTable(t, out.Channels)
+	default:
 		channelTable(t, out.Channels, out.Now)
 	}
 	return t.Flush()
@@ -178,6 +176,19 @@ func banTable(w io.Writer, channels []server.ChannelStatus, now time.Time) {
 			}
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n",
 				c.Name, model, b.Class, clockOr(b.Until, now, "lifted"), in(b.Trial, now), b.Times, b.Reason)
+		}
+	}
+}
+
+func limitTable(w io.Writer, channels []server.ChannelStatus) {
+	fmt.Fprintln(w, "CHANNEL\tLIMIT\tOF ALL\tSHARE\tUSED")
+	for _, c := range channels {
+		for _, l := range c.Limits {
+			share := "all"
+			if l.Share != nil {
+				share = strconv.FormatInt(*l.Share, 10)
+			}
+			fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%d\n", c.Name, l.Limit, l.Most, share, l.Used)
 		}
 	}
 }

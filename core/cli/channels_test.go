@@ -97,3 +97,25 @@ func TestBanRequest(t *testing.T) {
 		}
 	}
 }
+
+func TestLimitTable(t *testing.T) {
+	t.Parallel()
+	share := int64(20)
+	var b bytes.Buffer
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	limitTable(w, []server.ChannelStatus{
+		{Name: "shared", Limits: []server.LimitStatus{
+			{Limit: board.LimitInFlight, Most: 64, Share: &share, Used: 7}, {Limit: board.LimitRequests, Most: 600, Share: new(int64)},
+		}},
+		{Name: "none"},
+		{Name: "alone", Limits: []server.LimitStatus{{Limit: board.LimitTokens, Most: 90000, Used: 1234}}},
+	})
+	w.Flush()
+	want := "CHANNEL  LIMIT      OF ALL  SHARE  USED\n" +
+		"shared   in_flight  64      20     7\n" +
+		"shared   requests   600     0      0\n" +
+		"alone    tokens     90000   all    1234\n"
+	if b.String() != want {
+		t.Errorf("got\n%swant\n%s", b.String(), want)
+	}
+}

@@ -1,4 +1,21 @@
-// Package cli is the command line: one file per command.
+// Package cli is the command line: one file per command, named after it.
+//
+//	cli.go       Main: the root command, signals, exit codes
+//	serve.go     the router itself, sink.go: its log, pages.go: memory that only its
+//	             start needs
+//	config.go    validate and fmt; plan.go and reload.go: another configuration
+//	explain.go   what would become of a request; replay.go: of recorded ones
+//	key.go       an API key for a client
+//	status.go, stats.go, channels.go, ban.go, cache.go
+//	             a running router as its operator sees it
+//	batch.go     files of requests, progress.go: how far they are
+//	plugin.go    the commands about plugins; plugin_<command>.go: each of them,
+//	             plugin_conform.go: test, plugin_order.go: reload, quarantine
+//
+// What they share:
+//
+//	operator.go  how a running router is asked
+//	program.go   a plugin's program, from arguments
 package cli
 
 import (
@@ -44,11 +61,21 @@ func Main(args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return 0
 	}
+	var code exitCode
+	if errors.As(err, &code) {
+		return code.code
+	}
 	var told alreadyTold
 	if !errors.As(err, &told) {
 		fmt.Fprintln(stderr, "smartrouter:", strings.TrimRight(err.Error(), "\n"))
 	}
 	return 1
+}
+
+// exitCode ends the command with a code of its own, and no message.
+type exitCode struct {
+	error
+	code int
 }
 
 // alreadyTold is a failure that the command has printed itself.
@@ -65,7 +92,7 @@ func newRoot() *cobra.Command {
 		Version:           version(),
 	}
 	root.SetVersionTemplate("smartrouter {{.Version}}\n")
-	root.AddCommand(newServe(), newValidate(), newFmt(), newExplain(), newStatus(), newStats(), newChannels(), newBan(), newUnban(), newBatch(), newKey(), newPlugin())
+	root.AddCommand(newServe(), newReload(), newPlan(), newValidate(), newFmt(), newExplain(), newStatus(), newStats(), newReplay(), newCache(), newChannels(), newBan(), newUnban(), newBatch(), newKey(), newPlugin())
 	return root
 }
 
@@ -83,8 +110,12 @@ func version() string {
 type place struct{ config, data string }
 
 func (p *place) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&p.config, "config", "router.hcl", "the configuration `file`")
+	p.configFlag(cmd)
 	cmd.Flags().StringVar(&p.data, "data-dir", "data", "the `folder` of what outlives the router")
+}
+
+func (p *place) configFlag(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&p.config, "config", "router.hcl", "the configuration `file`")
 }
 
 func (p *place) load() (*config.Config, error) { return config.Load(p.config) }

@@ -1,23 +1,17 @@
 package cli
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
-	"strings"
-	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
 
-	"github.com/smart-ai-router/smartrouter/core/config"
 	"github.com/smart-ai-router/smartrouter/core/router"
 	"github.com/smart-ai-router/smartrouter/core/server"
 )
@@ -42,11 +36,7 @@ func newExplain() *cobra.Command {
 			} else if model == "" {
 				return errors.New("name a request file, or --model NAME for a short chat request")
 			}
-			cfg, err := p.load()
-			if err != nil {
-				return err
-			}
-			out, err := explain(cmd, &p, cfg, path, body)
+			out, err := explain(cmd, &p, path, body)
 			if err != nil {
 				return err
 			}
@@ -68,13 +58,17 @@ func newExplain() *cobra.Command {
 
 // explain asks the running router, which knows how its channels do; where none
 // runs, the configuration is opened for this one question.
-func explain(cmd *cobra.Command, p *place, cfg *config.Config, path string, body []byte) (*server.Explanation, error) {
+func explain(cmd *cobra.Command, p *place, path string, body []byte) (*server.Explanation, error) {
 	out := new(server.Explanation)
-	err := admin(cmd, p, cfg, http.MethodPost, "/admin/explain?path="+url.QueryEscape(path), body, out)
+	err := p.ask(cmd, question{method: http.MethodPost, path: "/admin/explain?path=" + url.QueryEscape(path), body: body}, out)
 	if err == nil {
 		return out, nil
 	}
 	if !errors.Is(err, errNotRunning) {
+		return nil, err
+	}
+	cfg, err := p.load()
+	if err != nil {
 		return nil, err
 	}
 	r, err := router.Open(cmd.Context(), router.Options{
@@ -83,7 +77,7 @@ func explain(cmd *cobra.Command, p *place, cfg *config.Config, path string, body
 	if err != nil {
 		return nil, err
 	}
-	defer r.Close(cmd.Context())
+	defer r.Close()
 	header := http.Header{"Content-Type": {"application/json"}}
 	out, werr := r.State().Explain(cmd.Context(), path, header, body)
 	if werr != nil {
@@ -109,50 +103,4 @@ func tell(w io.Writer, e *server.Explanation) {
 func quote(s string) string {
 	b, _ := json.Marshal(s) // a string always can be
 	return string(b)
-}
-
-// errNotRunning: nobody answers at the admin address.
-var errNotRunning = errors.New("no router is running here")
-
-// adminTimeout bounds one question to the running router.
-const adminTimeout = 10 * time.Second
-
-// admin asks the running router.
-func admin(cmd *cobra.Command, p *place, cfg *config.Config, method, path string, body []byte, out any) error {
-	token, err := os.ReadFile(filepath.Join(p.data, "admin.token"))
-	if errors.Is(err, os.ErrNotExist) || cfg.Admin.Address == "" {
-		return errNotRunning
-	}
-	if err != nil {
-		return err
-	}
-	req, err := http.NewRequestWithContext(cmd.Context(), method, "http://"+cfg.Admin.Address+path, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
-	req.Header.Set("Content-Type", "application/json")
-	client := http.Client{Timeout: adminTimeout}
-	resp, err := client.Do(req)
-	if errors.Is(err, syscall.ECONNREFUSED) {
-		return errNotRunning
-	}
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return err
-	}
-	if resp.StatusCode != http.StatusOK {
-		var e struct {
-			Error struct{ Message string }
-		}
-		if json.Unmarshal(b, &e) == nil && e.Error.Message != "" {
-			return errors.New(e.Error.Message)
-		}
-		return fmt.Errorf("the router answered %s", resp.Status)
-	}
-	return json.Unmarshal(b, out)
 }

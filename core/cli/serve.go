@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"os/signal"
+	"syscall"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -29,6 +32,9 @@ func newServe() *cobra.Command {
 				return fmt.Errorf("closing the process to others: %w", err)
 			}
 			ctx := cmd.Context()
+			hangUps := make(chan os.Signal, 1) // from here on it does not end the process
+			signal.Notify(hangUps, syscall.SIGHUP)
+			defer signal.Stop(hangUps)
 			out := newSink(cmd.ErrOrStderr())
 			defer out.close()
 			r, err := router.Open(ctx, router.Options{
@@ -38,8 +44,19 @@ func newServe() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			defer r.Close(ctx)
+			defer r.Close()
+			go func() {
+				for {
+					select {
+					case <-hangUps:
+						_, _ = r.Reload(ctx) // which tells the log how it ended
+					case <-ctx.Done():
+						return
+					}
+				}
+			}()
 			return r.Serve(ctx, func(public, admin net.Addr) {
+				dropStartSoon()
 				summary(out, r.State().Status(), public, admin, p, cfg.Warnings)
 			})
 		},

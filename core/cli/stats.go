@@ -23,12 +23,8 @@ func newStats() *cobra.Command {
 		Long: "Show requests, percentiles, tokens and costs by channel and model.\n" +
 			"Counts are since the router's start, percentiles of the last 10 to 20 minutes.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := p.load()
-			if err != nil {
-				return err
-			}
 			var st server.Stats
-			if err := admin(cmd, &p, cfg, http.MethodGet, "/admin/stats", nil, &st); err != nil {
+			if err := p.ask(cmd, question{method: http.MethodGet, path: "/admin/stats"}, &st); err != nil {
 				return err
 			}
 			if asJSON {
@@ -69,7 +65,38 @@ func statsTables(out io.Writer, st *server.Stats) {
 		}
 		fmt.Fprintf(w, "%s\t%d\t%s\t%d\t%s\n", c.Name, c.InFlight, most, c.Queued, seconds(c.QueueWait))
 	}
+	sideTables(w, st)
 	w.Flush()
+	disagreements(out, st.Shadows)
+}
+
+// sideTables tell of canaries and shadows, where there are any.
+func sideTables(w io.Writer, st *server.Stats) {
+	if len(st.Sides) > 0 {
+		fmt.Fprintln(w, "\nPIPELINE\tSTEP\tDECIDED BY\tREQUESTS\tFAILED\tTTFT P50\tP90\tP95\tP99\tCOST")
+	}
+	for _, s := range st.Sides {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t$%.4f\n", s.Pipeline, s.Step, s.Side, s.Requests, s.Failed, seconds(s.TTFT), s.Cost)
+	}
+	if len(st.Shadows) > 0 {
+		fmt.Fprintln(w, "\nPIPELINE\tSTEP\tSHADOW\tSAME\tOTHER ORDER\tOTHER FIRST\tOF REQUESTS\tFAILED\tDROPPED")
+	}
+	for _, s := range st.Shadows {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%d\t%.1f%%\t%d\t%d\n", s.Pipeline, s.Step, s.Plugin, s.Same, s.Order, s.First, 100*s.Apart, s.Failed, s.Dropped)
+	}
+}
+
+// disagreements are the last requests that shadows would have sent elsewhere.
+func disagreements(out io.Writer, shadows []server.ShadowStats) {
+	for _, s := range shadows {
+		for _, d := range s.Recent {
+			fmt.Fprintf(out, "%s %s: %s went to %s, and would go to %s by %s", d.At.Format(time.TimeOnly), d.Result, d.Model, d.Chosen, d.Shadow, s.Plugin)
+			if d.Why != "" {
+				fmt.Fprintf(out, ": %s", d.Why)
+			}
+			fmt.Fprintln(out)
+		}
+	}
 }
 
 // each gives every pair a row, and the sum the last one.

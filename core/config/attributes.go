@@ -312,8 +312,9 @@ func (b *block) list(name string, dst *[]string, checks ...check) {
 		return
 	}
 	list := make([]string, v.LengthInt())
+	at := b.elements(name, len(list))
 	for i, e := range v.AsValueSlice() {
-		b.setText(name, b.element(name, i, len(list)), e, &list[i], checks...)
+		b.setText(name, at(i), e, &list[i], checks...)
 	}
 	*dst = list
 }
@@ -335,13 +336,13 @@ func isList(v cty.Value) bool {
 	return !v.IsNull() && (t.IsTupleType() || t.IsListType() || t.IsSetType())
 }
 
-// element is where the i-th of n elements stands: alone where it is written
+// elements tells where each of n elements stands: alone where it is written
 // out, else with the whole value.
-func (b *block) element(name string, i, n int) hcl.Range {
+func (b *block) elements(name string, n int) func(i int) hcl.Range {
 	if exprs, diags := hcl.ExprList(b.body.Attributes[name].Expr); !diags.HasErrors() && len(exprs) == n {
-		return exprs[i].Range()
+		return func(i int) hcl.Range { return exprs[i].Range() }
 	}
-	return b.at(name)
+	return func(int) hcl.Range { return b.at(name) }
 }
 
 // table reads an object of texts.

@@ -8,6 +8,8 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
+
+	"github.com/smart-ai-router/smartrouter/sdk"
 )
 
 // readChannels reads all channels. One with several keys is one per key.
@@ -57,6 +59,8 @@ func (l *loader) readChannel(b *block) []*Channel {
 	b.integer("priority", &c.Priority, fromZero)
 	b.number("weight", &c.Weight, aboveZero)
 	b.integer("max_in_flight", &c.MaxInFlight, fromZero)
+	b.integer("requests_per_minute", &c.RequestsPerMinute, fromZero)
+	b.integer("tokens_per_minute", &c.TokensPerMinute, fromZero)
 	b.integer("queue", &c.Queue, fromZero)
 	b.flag("accepts_prefill", &c.AcceptsPrefill)
 	c.Prices = readPrices(b)
@@ -65,6 +69,16 @@ func (l *loader) readChannel(b *block) []*Channel {
 	enabled := true
 	b.flag("enabled", &enabled)
 	keys := b.credentials()
+	if own, ok := b.awsKeys(); ok {
+		keys = []key{own}
+		if c.Settings["auth"] == "" {
+			c.Settings = maps.Clone(c.Settings)
+			if c.Settings == nil {
+				c.Settings = map[string]string{}
+			}
+			c.Settings["auth"] = string(sdk.AuthSigV4)
+		}
+	}
 	b.done()
 	b.checkChannel(&c)
 
@@ -95,10 +109,13 @@ func (b *block) checkChannel(c *Channel) {
 	if (p.NoModels || c.Settings["models_list"] == catalogue) && c.Models == nil && !b.failed["models"] {
 		b.mistakef(b.head, `add models = ["..."]`, "%s needs models, as provider %q does not list what it has", b, p.Name)
 	}
-	if p.Adapter != nil && p.Adapter.Builtin == "openai" && c.BaseURL == "" && !b.failed["base_url"] {
+	if p.Adapter != nil && slices.Contains(needBaseURL, p.Adapter.Builtin) && c.BaseURL == "" && !b.failed["base_url"] {
 		b.mistakef(b.head, `add one such as base_url = "https://llm.example.com/v1"`, "%s has no base_url, and neither has provider %q", b, p.Name)
 	}
-	if strings.HasPrefix(c.BaseURL, "http://") && (b.has("api_key") || b.has("api_keys")) {
+	if p.Adapter != nil && p.Adapter.Builtin == "bedrock" && c.BaseURL == "" && c.Region == "" && c.Settings["region"] == "" && !b.failed["region"] {
+		b.mistakef(b.head, `add one such as region = "us-east-1"`, "%s has no region, and so no host at Bedrock", b)
+	}
+	if strings.HasPrefix(c.BaseURL, "http://") && (b.has("api_key") || b.has("api_keys")) { // signatures give no key away
 		host, _, _ := strings.Cut(strings.TrimPrefix(c.BaseURL, "http://"), "/")
 		if !isLoopback(host) {
 			b.warnf(b.at("base_url"), "use https", "%s sends its key in plain text to %s", b, host)
@@ -149,9 +166,10 @@ func (b *block) eachCredential() []key {
 		return nil
 	}
 	var keys []key
+	place := b.elements(name, v.LengthInt())
 	for i, e := range v.AsValueSlice() {
 		e, inner := e.UnmarkDeep()
-		at := b.element(name, i, v.LengthInt())
+		at := place(i)
 		k := b.credential(name, at, e, append(missingIn(outer), missingIn(inner)...))
 		k.name = fmt.Sprint(i + 1)
 		if k.secret != "" && slices.ContainsFunc(keys, func(o key) bool { return o.secret == k.secret }) {
@@ -175,7 +193,9 @@ func (b *block) credential(name string, at hcl.Range, v cty.Value, lacks []missi
 	if p == nil {
 		// file() ends in the file's last newline, which no header can have.
 		s = strings.TrimSpace(s)
-		p = credential(s)
+		if s = oneLine(s); !isKeyFile(s) {
+			p = credential(s)
+		}
 	}
 	if p == nil && s == "" {
 		return key{off: name + " is empty"}
@@ -185,6 +205,46 @@ func (b *block) credential(name string, at hcl.Range, v cty.Value, lacks []missi
 		return key{}
 	}
 	return key{secret: Secret(s)}
+}
+
+// awsKeys reads the block aws: keys of AWS are two or three texts, which travel
+// as one.
+func (b *block) awsKeys() (k key, ok bool) {
+	kb := b.single("aws")
+	if kb.head == b.head {
+		return key{}, false // there is none
+	}
+	if b.has("api_key") || b.has("api_keys") {
+		b.mistakef(kb.head, "remove one", "%s has both an api_key and keys of AWS", b)
+	}
+	kb.required("access_key_id", `env("AWS_ACCESS_KEY_ID")`)
+	kb.required("secret_access_key", `env("AWS_SECRET_ACCESS_KEY")`)
+	parts := []string{kb.keyPart("access_key_id", &k.off), kb.keyPart("secret_access_key", &k.off)}
+	var unset string // keys that are not temporary have none
+	if token := kb.keyPart("session_token", &unset); token != "" {
+		parts = append(parts, token)
+	}
+	kb.done()
+	if k.off == "" {
+		k.secret = Secret(strings.Join(parts, ":"))
+	}
+	return k, true
+}
+
+// keyPart reads one of the texts of a key. off is why it is not there.
+func (b *block) keyPart(name string, off *string) string {
+	v, lacks, ok := b.evaluate(name)
+	if !ok {
+		return ""
+	}
+	part := b.credential(name, b.at(name), v, lacks)
+	if *off == "" {
+		*off = part.off
+	}
+	if strings.Contains(part.secret.Reveal(), ":") {
+		b.problem(name, b.at(name), problemf("", "must not hold a colon"))
+	}
+	return part.secret.Reveal()
 }
 
 // Price of a model on the channel; nil: it is not known.

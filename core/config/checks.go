@@ -1,6 +1,8 @@
 package config
 
 import (
+	"bytes"
+	"encoding/json"
 	"net"
 	"net/netip"
 	"net/url"
@@ -151,6 +153,14 @@ func digest(s string) *problem {
 	return problemf("", "must be 64 hexadecimal digits in lower case")
 }
 
+// keyDigest checks for the digest of a caller's key.
+func keyDigest(s string) *problem {
+	if hexDigest.MatchString(strings.TrimPrefix(s, HashedKey)) {
+		return nil
+	}
+	return problemf("smartrouter key prints one", "must be %q and 64 hexadecimal digits in lower case", HashedKey)
+}
+
 // credential checks for what fits into a header.
 func credential(s string) *problem {
 	for _, r := range s {
@@ -159,4 +169,18 @@ func credential(s string) *problem {
 		}
 	}
 	return nil
+}
+
+// isKeyFile tells whether a credential is a key file in JSON, as Google gives
+// them out. It goes into no header.
+func isKeyFile(s string) bool { return strings.HasPrefix(s, "{") && json.Valid([]byte(s)) }
+
+// oneLine is a key file without the line breaks between its values.
+func oneLine(s string) string {
+	if !isKeyFile(s) {
+		return s
+	}
+	var b bytes.Buffer
+	_ = json.Compact(&b, []byte(s)) // it is valid
+	return b.String()
 }

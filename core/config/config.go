@@ -4,21 +4,26 @@
 // every mistake in a file becomes a [Diagnostics] with file, line and remedy.
 //
 //	config.go       what a file says, as types
+//	targets.go      the same of providers and channels, steps.go: of pipelines and routes
 //	defaults.go     what it need not say; default.hcl: the default pipeline
 //	load.go         Load, Parse, Format: the order in which a file is read
 //	plugins.go      plugin blocks, providers.go: provider blocks, and ours
 //	channels.go     channel blocks and their keys
 //	bans.go         bans and retry_budget blocks
-//	batch.go        the batch block, telemetry.go: the telemetry block
-//	pipelines.go    pipelines, steps and routes
-//	server.go       server, admin, log, store and key blocks
-//	decode.go       a plugin's config block by the plugin's own schema
+//	batch.go        the batch block, telemetry.go: the telemetry block,
+//	                record.go: the record block
+//	pipelines.go    pipelines, steps and routes, sides.go: a step's other selectors
+//	server.go       server, admin, log, reload, store and key blocks
+//	decode.go       a plugin's config block by the plugin's own schema; block.go: one in a file of its own
 //	reader.go       blocks, attributes.go: typed attributes, units.go, checks.go
 //	references.go   plugin.selector.smart to what it names
 //	functions.go    env() and file()
+//	observers.go    observe blocks, fetch.go: the fetch block
 //	diagnostics.go  mistakes as people see them, suggest.go: did you mean
 //	source.go       a file's text, without secrets
-//	hash.go         what changed between two loads
+//	lock.go         plugins.lock.hcl: which files plugins run
+//	hash.go         whether anything changed between two loads
+//	diff.go         what that is, block by block
 package config
 
 import (
@@ -42,6 +47,8 @@ type Config struct {
 	Store *Plugin
 	// ResponseTTL is how long a response id remembers its channel.
 	ResponseTTL time.Duration
+	// Fleet is how routers go together that share the store.
+	Fleet Fleet
 	// Channels in file order. One with several keys is one channel per key.
 	Channels  []*Channel
 	Models    []*Model
@@ -54,13 +61,27 @@ type Config struct {
 	RetryBudget RetryBudget
 	Batch       Batch
 	Telemetry   Telemetry
+	Record      Record
+	Reload      Reload
+	Fetch       Fetch
+	// Files are the ones that were read, absolute: its own, the lock's and those
+	// of file().
+	Files     []string    `json:"-"`
+	Observers []*Observer // in file order
 	// Hash changes with anything that matters, secrets included, which it
 	// does not reveal. It compares within one process only: its key is made
 	// at start.
 	Hash string
 	// Warnings are worth saying and stop nothing.
 	Warnings Diagnostics
+
+	dumps    map[*Plugin]map[string]any // the config blocks, for Fingerprint
+	declared map[string]*Plugin         // by address, used or not
 }
+
+// Plugin is the one at an address such as plugin.selector.smart, whether a step
+// uses it or not; nil: there is none.
+func (c *Config) Plugin(address string) *Plugin { return c.declared[address] }
 
 // Server is what clients talk to.
 type Server struct {
@@ -109,27 +130,60 @@ type Log struct {
 	JSON  bool
 }
 
+// Fetch is how images and files are fetched that requests name by URL, for
+// providers that take bytes alone.
+type Fetch struct {
+	Enabled bool
+	// MaxSize is of all that one request names, together, in bytes.
+	MaxSize int64
+	// Types are the media types that are taken.
+	Types []string
+	// Timeout of one URL, with all its redirects.
+	Timeout      time.Duration
+	MaxRedirects int
+	// AtOnce is how many are fetched at the same time, of all requests.
+	AtOnce int
+	// Hosts may stand for addresses that are not public.
+	Hosts []string
+}
+
+// HashedKey is what a digest begins with that every router knows.
+const HashedKey = "sha256:"
+
+// Fleet is how routers go together that share a store.
+type Fleet struct {
+	// Poll is how often a router looks what others wrote.
+	Poll time.Duration
+	// Lease is how long a silent router's shares of limits are its own.
+	Lease time.Duration
+	// Silent is what becomes of a router's share of max_in_flight while the
+	// store does not answer, and it is not known that nobody can reach it.
+	Silent string
+}
+
+// What Silent may be.
+const (
+	SilentYield = "yield" // after half a lease it begins nothing under it
+	SilentKeep  = "keep"  // it goes on, and all together may exceed the limit
+)
+
+// Shared reports whether other routers may have the same store.
+func (c *Config) Shared() bool { return c.Store.Builtin != "local" }
+
 // Key is one caller's API key. Either Secret or Digest is set.
 type Key struct {
 	Name   string
 	Secret Secret
-	// Digest is the hex HMAC-SHA256 that `smartrouter key` prints.
+	// Digest is [HashedKey] and the key's SHA-256 in hex, as `smartrouter key`
+	// prints it, or the hex HMAC-SHA256 by the pepper of the one router that is
+	// to know it.
 	Digest string
 	// Region is the caller's, where a request does not say another; empty: the server's.
 	Region string
 }
 
 // Secret is a string that never prints.
-type Secret string
-
-func (Secret) String() string   { return "***" }
-func (Secret) GoString() string { return "***" }
-
-// MarshalText keeps a secret out of every encoder.
-func (Secret) MarshalText() ([]byte, error) { return []byte("***"), nil }
-
-// Reveal is the secret itself.
-func (s Secret) Reveal() string { return string(s) }
+type Secret = sdk.Secret
 
 // Env is an environment whose values never print, as they may be secrets.
 type Env map[string]string
@@ -163,6 +217,8 @@ type Plugin struct {
 	Command []string
 	// SHA256 of the command's program, in hex; empty: not checked.
 	SHA256 string
+	// Lock is what plugins.lock.hcl says of it; nil: nothing.
+	Lock *LockedPlugin `json:",omitempty"`
 	// Env is the whole environment of a third party's plugin.
 	Env Env
 	// Grants of what its manifest needs; a first-party plugin's are given
@@ -172,6 +228,12 @@ type Plugin struct {
 	StartTimeout time.Duration
 	// UpstreamRate is how many upstream requests a second it may make.
 	UpstreamRate float64
+	// User is whom its process runs as, where the router is root; empty: root too.
+	// UserAsked: the file says whom; else it is root where the user could not read
+	// the plugin's files.
+	User      string
+	UserAsked bool
+	Limits    Limits
 	// Hash changes with all of these and with the config block; like that of
 	// [Config], within one process. Only plugins in use have one.
 	Hash string
@@ -179,134 +241,18 @@ type Plugin struct {
 	source // where it stands, and its config block
 }
 
+// Limits of a plugin's process and what it starts.
+type Limits struct {
+	// Memory that they may use together, in bytes; 0: as much as there is.
+	Memory int64
+	// OpenFiles that each may have; 0: as many as the router.
+	OpenFiles int
+	// Nice is from 0 to 19: how much they give way to others.
+	Nice int
+}
+
 // Address is how the file refers to it: plugin.selector.smart.
 func (p *Plugin) Address() string { return "plugin." + string(p.Kind) + "." + p.Name }
-
-// Provider is a service and how it is spoken to.
-type Provider struct {
-	Name string
-	// BaseURL has no slash at its end; empty where the adapter knows it.
-	BaseURL string
-	Adapter *Plugin
-	// NeedsKey: a channel without a key is off.
-	NeedsKey bool
-	// PublicModels: the list of models is answered without a key, so it says
-	// nothing about one.
-	PublicModels bool
-	// NoModels: the provider has no list of models.
-	NoModels bool
-	Settings map[string]string
-}
-
-// Channel is one account at a provider.
-type Channel struct {
-	Name     string
-	Provider *Provider
-	// BaseURL is the channel's own or the provider's.
-	BaseURL string
-	Secret  Secret
-	// Off says why the channel takes no requests, such as "OPENAI_API_KEY is
-	// not set"; empty: it is on.
-	Off string
-	// Models that clients may ask for; nil: those that the provider lists.
-	Models []string
-	// Aliases: a name that clients use -> the provider's name.
-	Aliases     map[string]string
-	Tags        []string
-	Region      string
-	Priority    int // lower goes first
-	Weight      float64
-	Prices      []Price
-	MaxInFlight int // 0: no limit
-	// Queue is how many requests may wait for a place, be it in flight or for
-	// a connection.
-	Queue int
-	// AcceptsPrefill: a last message of the assistant's is gone on with.
-	AcceptsPrefill bool
-	// Settings are the provider's, replaced one by one by the channel's own.
-	Settings map[string]string
-	Timeouts Timeouts
-	Pool     Pool
-}
-
-// Price is what a channel charges for a model, in US dollars per million tokens.
-type Price struct {
-	// Model, or "*" for all others.
-	Model         string
-	Input, Output float64
-}
-
-// Timeouts of the way to an upstream.
-type Timeouts struct {
-	// Connect covers name lookup, TCP and TLS.
-	Connect time.Duration
-	// Write bounds each write of the request.
-	Write time.Duration
-	// Read bounds a whole answer that is not a stream.
-	Read time.Duration
-	// Pool bounds the wait for a free connection.
-	Pool time.Duration
-	// FirstToken runs from the request's end to the first content.
-	FirstToken time.Duration
-	// Idle bounds the silence between two events of a stream.
-	Idle time.Duration
-}
-
-// Pool of a channel's connections to one origin. By HTTP/2 a connection carries
-// many requests; the numbers count connections.
-type Pool struct {
-	MaxConnections int
-	// MaxIdle is how many idle connections are kept once the others were not
-	// needed for ShrinkAfter.
-	MaxIdle     int
-	ShrinkAfter time.Duration
-	// IdleTimeout is how long an idle connection is kept at all.
-	IdleTimeout time.Duration
-	HTTP2       bool
-}
-
-// Model is a name of our own.
-type Model struct {
-	Name string
-	// Any are the names that may answer it, besides itself.
-	Any []string
-	// Fallbacks are asked in order when all of those failed.
-	Fallbacks []string
-}
-
-// Bans say how long a target that fails is left alone. Where bans follow each
-// other, each is twice as long as the one before.
-type Bans struct {
-	// How long the first ban for each reason lasts. RateLimit is for upstreams
-	// that do not say how long.
-	RateLimit, Quota, NotFound, Upstream, Timeout, Connect time.Duration
-	// Hint is the longest wait that an upstream may ask for.
-	Hint time.Duration
-	// Longest bounds the doubling.
-	Longest time.Duration
-	// Failures in a row, of connections and of answers, that ban a target. A
-	// time-out bans it at once.
-	Failures int
-	// Models that have to be banned, with no success between, to take their
-	// whole channel out.
-	Models int
-	// Backoff is how long a target that a probe found up is left alone before
-	// one request tries it again. It doubles from ban to ban up to MaxBackoff,
-	// which also bounds how long that request is waited for.
-	Backoff, MaxBackoff time.Duration
-	// Jitter is the part of the back-off that is left to chance, from 0 to 1.
-	Jitter float64
-}
-
-// RetryBudget bounds the tries that a request may take at doubtful targets, so
-// that an upstream in trouble gets no multiple of the load.
-type RetryBudget struct {
-	// Share of the requests of the last Window, from 0 to 1.
-	Share float64
-	// AtLeast so many may be taken in a window, however few the requests.
-	AtLeast int
-	Window  time.Duration
-}
 
 // Batch says how files of requests are worked off, beside the live ones.
 type Batch struct {
@@ -355,110 +301,52 @@ type Telemetry struct {
 	Service string
 }
 
-// Pipeline is the steps of a route, in file order.
-type Pipeline struct {
-	Name  string
-	Steps []*Step
-}
-
-// OnError says what goes on when a step's plugin gives no answer.
-type OnError string
-
-// What a step may do on error.
-const (
-	OnErrorStale  OnError = "stale"  // use the last lease, else skip
-	OnErrorSkip   OnError = "skip"   // go on as if the step were not there
-	OnErrorReject OnError = "reject" // answer 503
-)
-
-// Step runs one plugin.
-type Step struct {
+// Observer says how a plugin is told of requests that are over.
+type Observer struct {
 	Name string
-	// Kind decides what the step does. The adapter's is the call step.
-	Kind sdk.Kind
-	// Plugin is nil for the call step, where each channel's provider names it.
-	Plugin  *Plugin
+	// Plugin is of the kind observer, or one of another kind that observes too.
+	Plugin *Plugin
+	// Sample is the part of the requests that it is told of, from 0 to 1.
+	Sample float64
+	// Batch is how many come in one call at most; a smaller one comes after
+	// Interval.
+	Batch    int
+	Interval time.Duration
+	// Queue is how many may wait for the plugin; more are dropped, and counted.
+	Queue int
+	// Timeout of one call.
 	Timeout time.Duration
-	// OnError is empty for the prober's and the call step, where no request waits.
-	OnError OnError
-	// Fresh and Stale are the lease of answers that name none.
-	Fresh, Stale time.Duration
-
-	// Headers that a selector may read.
-	Headers []string
-	// TTL of cached answers; 0: none is cached.
-	TTL time.Duration
-	// MaxAnswer is the longest answer that is cached, in bytes.
-	MaxAnswer int64
-	// MaxAnswers is how many stored answers the router knows of.
-	MaxAnswers int
-	// Front is how much of them it keeps in its own memory, in bytes; 0: nothing.
-	Front int64
-	// Dedupe has equal requests in flight share one upstream call, up to a
-	// temperature, and where several choices are wanted with DedupeN only.
-	Dedupe               bool
-	DedupeMaxTemperature float64
-	DedupeN              bool
-	// DedupeBuffer is how much of a shared answer is kept for those who come
-	// later or take it slowly, in bytes.
-	DedupeBuffer int64
-	// Top is how many targets are pre-checked at the same time.
-	Top int
-	// Interval, KeyInterval and ModelsInterval are how long health, key
-	// validity and model lists hold before they are probed again.
-	Interval, KeyInterval, ModelsInterval time.Duration
-	// AtOnce is how many channels are probed at the same time.
-	AtOnce int
-	// RecoveryInterval is how often a channel is probed that is down, or some
-	// target of which failed since it was last seen up.
-	RecoveryInterval time.Duration
-
-	// Call is set on the call step.
-	Call Call
+	// MaxPrompt is the longest prompt that it is shown, in bytes, where it may
+	// see any.
+	MaxPrompt int64
 }
 
-// Call is how targets are tried.
-type Call struct {
-	// MaxAttempts over all targets of a request.
-	MaxAttempts int
-	// Patience is the longest Retry-After that is waited out before a
-	// fallback model.
-	Patience time.Duration
-	// HoldHeaders is how long a stream's headers wait for the first content.
-	HoldHeaders time.Duration
-	// WholeAnswer is the longest JSON answer, in bytes, that is read fully
-	// before its headers go out.
-	WholeAnswer int64
-	// ErrorBody is how much of an error's body is read, in bytes.
-	ErrorBody int64
-	// Rescue is what is done about a stream that breaks off.
-	Rescue Rescue
-	// RescueTimeout bounds how long another target may take to get as far as
-	// the stream that broke off.
-	RescueTimeout time.Duration
+// Record says where decision records are written.
+type Record struct {
+	// File gets a line of JSON for each decision; empty: there are no records.
+	File string
+	// Sample is the part of the decisions, from 0 to 1, that is written.
+	Sample float64
+	// Prompts: the records hold the requests' bodies, of at most MaxPrompt bytes.
+	Prompts   bool
+	MaxPrompt int64
+	// MaxSize of the file, in bytes. Beyond it the file is put aside as FILE.1,
+	// and a new one begun.
+	MaxSize int64
+	// Keep is how many files that were put aside are kept.
+	Keep int
+	// Sync is how long a line may be in the system's memory only; 0: as long as
+	// the system likes.
+	Sync time.Duration
+	// Queue is how many decisions may wait to be written. More are dropped.
+	Queue int
 }
 
-// Rescue says how a stream goes on that breaks off after its first content.
-type Rescue string
-
-// The rescues.
-const (
-	// RescueOff ends it with an error event.
-	RescueOff Rescue = "off"
-	// RescueVerify asks the next target for the same, and goes on where that
-	// has repeated what the client knows.
-	RescueVerify Rescue = "verify"
-	// RescueContinue gives what the client knows to a target that accepts a
-	// prefill, as the answer's beginning; it is RescueVerify for all others.
-	RescueContinue Rescue = "continue"
-)
-
-// Route says which requests a pipeline takes.
-type Route struct {
-	Name string
-	// Paths that match; a "*" at the end matches the rest.
-	Paths []string
-	// Models that match; "*" matches within a name.
-	Models   []string
-	Pipeline *Pipeline
+// Reload says when the router reads its configuration again without being told to.
+type Reload struct {
+	// Watch the files that the configuration was read from.
+	Watch bool
+	// Debounce is how long they have to be left alone first, so that several that
+	// are written one after the other are taken together.
+	Debounce time.Duration
 }

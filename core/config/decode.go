@@ -41,10 +41,15 @@ func (p *Plugin) text() *file {
 
 func (b *block) object(fields []sdk.Field) map[string]any {
 	object := make(map[string]any, len(fields))
+	labels := b.labels
 	for _, f := range fields {
+		if f.Type == sdk.FieldLabel { // there are as many, or the block was left out
+			object[f.Name], labels = labels[0], labels[1:]
+			continue
+		}
 		if f.Type == sdk.FieldBlock {
 			objects := []map[string]any{}
-			for _, nested := range b.nested(f.Name) {
+			for _, nested := range b.nested(f.Name, labelsOf(f)...) {
 				objects = append(objects, nested.object(f.Fields))
 			}
 			if len(objects) > 0 {
@@ -63,6 +68,16 @@ func (b *block) object(fields []sdk.Field) map[string]any {
 	}
 	b.done()
 	return object
+}
+
+// labelsOf are the names of a block's labels.
+func labelsOf(f sdk.Field) (names []string) {
+	for _, in := range f.Fields {
+		if in.Type == sdk.FieldLabel {
+			names = append(names, in.Name)
+		}
+	}
+	return names
 }
 
 // examples of values, for remedies.

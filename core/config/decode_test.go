@@ -22,6 +22,9 @@ var schema = []sdk.Field{
 		{Name: "match", Type: sdk.FieldString, Required: true},
 		{Name: "limit", Type: sdk.FieldBlock, Fields: []sdk.Field{{Name: "rpm", Type: sdk.FieldInt}}},
 	}},
+	{Name: "deny", Type: sdk.FieldBlock, Fields: []sdk.Field{
+		{Name: "name", Type: sdk.FieldLabel, Required: true}, {Name: "pattern", Type: sdk.FieldString, Required: true},
+	}},
 }
 
 // pluginWith is a plugin whose config block has these lines, from line 9 on.
@@ -55,6 +58,10 @@ func TestDecode(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ name, lines, want string }{
 		{name: "empty", want: `{}`},
+		{
+			name: "labels", lines: "deny \"a\" { pattern = \"x\" }\ndeny \"b\" { pattern = \"y\" }",
+			want: `{"deny":[{"name":"a","pattern":"x"},{"name":"b","pattern":"y"}]}`,
+		},
 		{
 			name: "every type",
 			lines: `strategy = "${env("TEST_HOST")}"
@@ -102,6 +109,9 @@ func TestDecodeMistakes(t *testing.T) {
 		{name: "map", lines: `weights = []`, want: `router.hcl:10: weights: must be an object, and is a list; write { name = "value" }`},
 		{name: "required in a block", lines: "rule {\n}", want: `router.hcl:10: rule needs match; add match = "..."`},
 		{name: "block as attribute", lines: `rule = {}`, want: `router.hcl:10: unknown attribute "rule" in a config block; it is a block: write rule { ... }`},
+		{name: "no label", lines: `deny { pattern = "x" }`, want: `router.hcl:10: a deny block needs a name; write deny "name" { ... }`},
+		{name: "label as attribute", lines: "deny \"a\" {\nname = \"x\"\npattern = \"y\"\n}", want: `router.hcl:11: unknown attribute "name" in a deny block; known: pattern`},
+		{name: "required in a labelled block", lines: "deny \"a\" {\n}", want: `router.hcl:10: deny "a" needs pattern; add pattern = "..."`},
 		{name: "labelled block", lines: `rule "x" { match = "x" }`, want: `router.hcl:10: a rule block needs no name; write rule { ... }`},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -11,6 +11,8 @@ pipeline "default" {
     interval        = "5m"  # how long health holds
     key_interval    = "30m" # how long a key's validity holds
     models_interval = "1h"  # how long a list of models holds
+    specs_interval  = "2h"  # how long it holds what a list says of its models: contexts, longest answers,
+    prices_interval = "10m" # and prices
     at_once         = 8     # channels probed at the same time
 
     recovery_interval = "5s" # between probes of a channel that is in trouble
@@ -42,6 +44,8 @@ pipeline "default" {
     fresh    = "5s"    # how long a plan serves as it is,
     stale    = "60s"   # and then while it is renewed
     headers  = []      # that the selector may read
+
+    shadow_sample = 0.01 # of the requests under a lease that a shadow is asked about, too
   }
 
   # Asks whether targets can be reached that were never seen up.
@@ -63,6 +67,7 @@ pipeline "default" {
     hold_headers = "15s" # how long a stream's headers wait for its content
     whole_answer = "1MiB"
     error_body   = "1KiB"
+    ask_usage    = false # of chat streams whose clients don't: some servers know no stream_options
 
     # What is done about a stream that breaks off after its first content.
     # "verify" asks the next target for the same and goes on once that has

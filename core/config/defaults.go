@@ -10,7 +10,8 @@ const (
 )
 
 // Defaults are what a file need not say. What a step does by default stands in
-// default.hcl instead, beside the pipeline that uses it.
+// default.hcl instead, beside the pipeline that uses it, but for the kinds of
+// steps that it does not have.
 var Defaults = struct {
 	Server    Server
 	Admin     Admin
@@ -24,8 +25,16 @@ var Defaults = struct {
 	Batch     Batch
 	Route     Route
 	Telemetry Telemetry
+	Guard     Step
+	Record    Record
+	Reload    Reload
+	Fetch     Fetch
+	Observer  Observer
+	// Foreign is what a third party's plugin has besides.
+	Foreign Plugin
 	// ResponseTTL is as long as OpenAI keeps a response.
 	ResponseTTL time.Duration
+	Fleet       Fleet
 }{
 	Server: Server{
 		Address:       "127.0.0.1:7601",
@@ -95,7 +104,26 @@ var Defaults = struct {
 		MaxBackoff:  time.Minute,
 	},
 	// The interval and the timeout are those of OpenTelemetry's SDKs.
-	Telemetry:   Telemetry{Protocol: "http", Sample: 1, Interval: time.Minute, Timeout: 10 * time.Second, Service: "smartrouter"},
-	Route:       Route{Name: "default", Paths: []string{"/v1/*"}, Models: []string{"*"}},
+	Telemetry: Telemetry{Protocol: "http", Sample: 1, Interval: time.Minute, Timeout: 10 * time.Second, Service: "smartrouter"},
+	// Nobody passes a guard that is down, unless the file says so. One that hangs
+	// is replaced within 2 s, and its requests wait for that.
+	Guard:    Step{Timeout: 3 * time.Second, OnError: OnErrorReject, Fresh: 5 * time.Second, MaxPrompt: mib},
+	Record:   Record{Sample: 1, MaxPrompt: 64 * kib, MaxSize: 100 * mib, Keep: 5, Queue: 4096},
+	Observer: Observer{Sample: 1, Batch: 100, Interval: time.Second, Queue: 4096, Timeout: 5 * time.Second, MaxPrompt: 64 * kib},
+	Foreign:  Plugin{User: "nobody"},
+	Route:    Route{Name: "default", Paths: []string{"/v1/*", "/v1beta/*"}, Models: []string{"*"}},
+	Fetch: Fetch{
+		Enabled: true,
+		MaxSize: 20 * mib, // OpenAI takes images of this size
+		Types: []string{
+			"image/jpeg", "image/png", "image/gif", "image/webp", "application/pdf", "text/plain", "text/markdown", "text/csv",
+			"audio/mpeg", "audio/wav", "audio/x-wav", "audio/flac", "audio/ogg", "audio/mp4",
+		},
+		Timeout:      10 * time.Second,
+		MaxRedirects: 3,
+		AtOnce:       32,
+	},
+	Reload:      Reload{Debounce: 250 * time.Millisecond},
 	ResponseTTL: 30 * 24 * time.Hour,
+	Fleet:       Fleet{Poll: 500 * time.Millisecond, Lease: 6 * time.Second, Silent: SilentYield},
 }

@@ -2,6 +2,8 @@ package config
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -130,4 +132,14 @@ func lower(s string) string {
 		return s // an abbreviation
 	}
 	return string(unicode.ToLower(first)) + s[size:]
+}
+
+// Locate says where a plugin stands that something is wrong with, for one that a
+// file declares.
+func (p *Plugin) Locate(err error) error {
+	var located Diagnostics
+	if err == nil || p.file == nil || errors.As(err, &located) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return Diagnostics{diagnose(p.file, p.block, "", err.Error())}
 }

@@ -42,11 +42,11 @@ func missingIn(marks cty.ValueMarks) []missing {
 	return lacks
 }
 
-// functions are those that a file may call.
-func functions(env func(string) (string, bool), dir string) *hcl.EvalContext {
+// functions are those that a file may call. read is told which files are read.
+func functions(env func(string) (string, bool), dir string, read func(path string)) *hcl.EvalContext {
 	return &hcl.EvalContext{Functions: map[string]function.Function{
 		"env":        envFunction(env),
-		"file":       fileFunction(dir),
+		"file":       fileFunction(dir, read),
 		"concat":     stdlib.ConcatFunc,
 		"join":       stdlib.JoinFunc,
 		"lower":      stdlib.LowerFunc,
@@ -92,7 +92,7 @@ func envFunction(env func(string) (string, bool)) function.Function {
 const maxFile = 1 * mib
 
 // fileFunction is file(path), relative to the config's folder.
-func fileFunction(dir string) function.Function {
+func fileFunction(dir string, read func(path string)) function.Function {
 	return function.New(&function.Spec{
 		Params: []function.Parameter{{Name: "path", Type: cty.String}},
 		Type:   function.StaticReturnType(cty.String),
@@ -102,6 +102,7 @@ func fileFunction(dir string) function.Function {
 			if !filepath.IsAbs(path) {
 				path = filepath.Join(dir, path)
 			}
+			read(path)
 			text, err := readText(path)
 			if err != nil {
 				var at *os.PathError

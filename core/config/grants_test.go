@@ -30,6 +30,17 @@ pipeline "default" {
 			name: "another instance", plugin: "plugin.prober.mine", want: []string{sdk.NeedBilledCalls},
 			hcl: `plugin "prober" "mine" { use = plugin.prober.models }` + pipeline,
 		},
+		{
+			name: "a guard", plugin: "plugin.guard.regex", want: []string{sdk.NeedPrompt},
+			hcl: `plugin "guard" "regex" {
+  config {}
+}
+pipeline "default" {
+  step "patterns" { run = plugin.guard.regex }
+  step "choose" { run = plugin.selector.smart }
+  step "call"   { run = provider.adapter }
+}`,
+		},
 		{name: "a stranger", plugin: "plugin.prober.mine", hcl: `plugin "prober" "mine" { command = ["mine"] }` + pipeline},
 	}
 	for _, tt := range tests {

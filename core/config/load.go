@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -16,7 +17,8 @@ import (
 type Option func(*options)
 
 type options struct {
-	env func(string) (string, bool)
+	env  func(string) (string, bool)
+	lock *Lock
 }
 
 // WithEnv replaces [os.LookupEnv] behind the function env().
@@ -24,13 +26,17 @@ func WithEnv(lookup func(name string) (value string, ok bool)) Option {
 	return func(o *options) { o.env = lookup }
 }
 
-// Load reads a file. What is wrong in it comes back as [Diagnostics], all at once.
+// Load reads a file, and the lock beside it. What is wrong in it comes back as [Diagnostics], all at once.
 func Load(path string, opts ...Option) (*Config, error) {
 	src, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("config: %w", err)
 	}
-	return Parse(path, src, opts...)
+	lock, err := ReadLock(LockPath(path))
+	if err != nil {
+		return nil, err
+	}
+	return Parse(path, src, append(opts, withLock(lock))...)
 }
 
 // Parse reads a file's text. Its name is for messages, and its folder for
@@ -50,8 +56,9 @@ func Parse(filename string, src []byte, opts ...Option) (*Config, error) {
 		return nil, err
 	}
 	l := &loader{
-		reader:    &reader{eval: functions(o.env, dir)},
-		cfg:       &Config{Path: filename},
+		cfg: &Config{Path: filename, Files: []string{
+			filepath.Join(dir, filepath.Base(filename)), filepath.Join(dir, LockName),
+		}},
 		dir:       dir,
 		plugins:   table[*Plugin]{},
 		providers: table[provider]{},
@@ -59,7 +66,13 @@ func Parse(filename string, src []byte, opts ...Option) (*Config, error) {
 		dumps:     map[*Plugin]map[string]any{},
 		timeouts:  Defaults.Timeouts,
 		pool:      Defaults.Pool,
+		lock:      o.lock,
 	}
+	l.reader = &reader{eval: functions(o.env, dir, func(path string) {
+		if !slices.Contains(l.cfg.Files, path) {
+			l.cfg.Files = append(l.cfg.Files, path)
+		}
+	})}
 	l.file = l.top(f, body)
 	l.read()
 	if err := l.mistakes.err(); err != nil {
@@ -111,10 +124,13 @@ type loader struct {
 	// timeouts and pool are those of channels that do not say theirs.
 	timeouts Timeouts
 	pool     Pool
+	// foreign is what third parties' plugins have that do not say theirs.
+	foreign Plugin
 	// steps are the default pipeline's, by kind.
 	steps map[sdk.Kind]Step
 	// dumps are the config blocks, for the hash.
 	dumps map[*Plugin]map[string]any
+	lock  *Lock // nil: there is none
 	// keysFailed: a key is there, and wrong.
 	keysFailed bool
 }
@@ -123,6 +139,10 @@ func (l *loader) read() {
 	top := l.file
 	readTimeouts(top.single("timeouts"), &l.timeouts)
 	readPool(top.single("pool"), &l.pool)
+	l.foreign = Defaults.Foreign
+	processes := top.single("plugins")
+	processes.readProcess(&l.foreign)
+	processes.done()
 	l.readPlugins(top.nested("plugin", "kind", "name"))
 	l.readProviders(top.nested("provider", "name"))
 	channels := top.nested("channel", "name")
@@ -139,6 +159,10 @@ func (l *loader) read() {
 	l.readRetryBudget(top.single("retry_budget"))
 	l.readBatch(top.single("batch"))
 	l.readTelemetry(top.single("telemetry"))
+	l.readRecord(top.single("record"))
+	l.readReload(top.single("reload"))
+	l.readFetch(top.single("fetch"))
+	l.readObservers(top.nested("observe", "name"))
 	top.done()
 	if len(channels) == 0 && len(l.mistakes) == 0 {
 		top.mistakef(top.head, "declare one, such as this that needs no key\nchannel \"demo\" {\n  provider = provider.demo\n}", "no channel is declared")
@@ -159,6 +183,11 @@ func (l *loader) finish() {
 		}
 	}
 	c.Plugins = inUse(c)
+	c.declared = make(map[string]*Plugin, len(l.plugins))
+	for _, e := range l.plugins {
+		c.declared[e.value.Address()] = e.value
+	}
+	l.applyLock(l.lock)
 	l.warnUnused(used)
 	l.hash()
 	c.Warnings = l.warnings.sorted()
@@ -169,11 +198,16 @@ func (l *loader) warnUnused(pipelines map[*Pipeline]bool) {
 	needed := map[*Plugin]bool{l.cfg.Store: true}
 	for _, e := range l.pipelines {
 		for _, s := range e.value.Steps {
-			needed[s.Plugin] = true
+			for _, p := range s.Plugins() {
+				needed[p] = true
+			}
 		}
 		if e.block != nil && !pipelines[e.value] {
 			e.block.warnf(e.block.head, "add a route to it", "%s is used by no route", e.block)
 		}
+	}
+	for _, o := range l.cfg.Observers {
+		needed[o.Plugin] = true
 	}
 	providers := map[*Provider]bool{}
 	for _, c := range l.cfg.Channels {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -98,7 +99,7 @@ func TestDefaultPipeline(t *testing.T) {
 		kind := kinds[0]
 		kinds = kinds[1:]
 		for _, name := range stepAttributes(kind) {
-			if !b.has(name) {
+			if !b.has(name) && name != "shadow" { // a plugin, and by default none
 				t.Errorf("default.hcl does not say %s of the %s step", name, kind)
 			}
 		}
@@ -143,7 +144,10 @@ func TestEveryProvider(t *testing.T) {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
 			extra := ""
-			if f.baseURL == "" && f.adapter == "" {
+			if f.noModels {
+				extra = "\n  models = [\"m\"]\n  region = \"us-east-1\""
+			}
+			if f.adapter == "azure" {
 				extra = "\n  base_url = \"https://name.openai.azure.com/openai/v1\"\n  models = [\"m\"]"
 			}
 			c := parseText(t, fmt.Sprintf("channel \"c\" {\n  provider = provider.%s\n  api_key = \"k\"%s\n}", f.name, extra), env)
@@ -222,6 +226,11 @@ plugin "selector" "smart" {
 `
 	load := func(src string) *Config { return parseText(t, src, env) }
 	base := load(src)
+	pepper := []byte("pepper")
+	print := base.Fingerprint(pepper)
+	if print == base.Hash || print == base.Fingerprint([]byte("salt")) {
+		t.Error("the fingerprint does not hang on the key")
+	}
 	for _, same := range []struct{ name, src string }{
 		{name: "again", src: src},
 		{name: "a comment", src: "# hello\n" + src},
@@ -230,6 +239,9 @@ plugin "selector" "smart" {
 	} {
 		if c := load(same.src); c.Hash != base.Hash {
 			t.Errorf("%s changes the hash", same.name)
+		}
+		if load(same.src).Fingerprint(pepper) != print {
+			t.Errorf("%s changes the fingerprint", same.name)
 		}
 	}
 	for _, other := range []struct{ name, from, to, plugin string }{
@@ -242,11 +254,37 @@ plugin "selector" "smart" {
 		if c.Hash == base.Hash {
 			t.Errorf("%s does not change the hash", other.name)
 		}
+		if c.Fingerprint(pepper) == print {
+			t.Errorf("%s does not change the fingerprint", other.name)
+		}
 		for i, p := range c.Plugins {
 			if changed := p.Hash != base.Plugins[i].Hash; changed != (p.Address() == other.plugin) {
 				t.Errorf("%s: changed the hash of %s: %v", other.name, p.Address(), changed)
 			}
 		}
+	}
+}
+
+// Decision records of today and of next month are to say whether they were made
+// by the same configuration.
+func TestFingerprintOutlivesTheProcess(t *testing.T) {
+	t.Parallel()
+	const src = demo + `plugin "cache" "local" {
+  config { path = "a.db" }
+}
+`
+	if os.Getenv("SMARTROUTER_TEST_PRINT") != "" {
+		fmt.Println(parseText(t, src, env).Fingerprint([]byte("pepper")))
+		return
+	}
+	again := exec.Command(os.Args[0], "-test.run=^TestFingerprintOutlivesTheProcess$")
+	again.Env = append(os.Environ(), "SMARTROUTER_TEST_PRINT=1")
+	out, err := again.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := parseText(t, src, env).Fingerprint([]byte("pepper")); !strings.Contains(string(out), want) {
+		t.Errorf("another process has the fingerprint %s, this one %s", out, want)
 	}
 }
 
@@ -382,6 +420,19 @@ func TestFileFunction(t *testing.T) {
 				t.Errorf("got %v, want %s", err, test.want)
 			}
 		})
+	}
+}
+
+// A key file of Google's is a credential too, be it on many lines.
+func TestAKeyFileIsACredential(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "key.json"), []byte("{\n  \"type\": \"service_account\",\n  \"private_key\": \"a\\nb\"\n}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Parse(filepath.Join(dir, "router.hcl"), []byte("channel \"a\" {\n  provider = provider.openai\n  api_key = file(\"key.json\")\n}\n"), WithEnv(env))
+	if err != nil || c.Channels[0].Secret.Reveal() != `{"type":"service_account","private_key":"a\nb"}` {
+		t.Errorf("got %+v (%v)", c, err)
 	}
 }
 

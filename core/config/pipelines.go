@@ -29,16 +29,29 @@ var defaultBody = sync.OnceValues(func() (*file, *hclsyntax.Body) {
 	return f, body
 })
 
+// maxPrompt is what still fits into one message to a plugin.
+const maxPrompt = 60 * mib
+
 // stepReaders read what the steps of a kind have beside run and timeout.
 var stepReaders = map[sdk.Kind]func(*block, *Step){
+	sdk.KindGuard: func(b *block, s *Step) {
+		b.onError(s, OnErrorReject, OnErrorSkip)
+		b.duration("fresh", &s.Fresh, fromZero)
+		b.duration("stale", &s.Stale, fromZero)
+		b.headers(s)
+		b.size("max_prompt", &s.MaxPrompt, aboveZero)
+		if s.MaxPrompt > maxPrompt {
+			b.problem("max_prompt", b.at("max_prompt"), problemf("", "must be at most 60MiB"))
+		}
+	},
 	sdk.KindSelector: func(b *block, s *Step) {
 		b.onError(s, OnErrorStale, OnErrorSkip, OnErrorReject)
 		b.duration("fresh", &s.Fresh, fromZero)
 		b.duration("stale", &s.Stale, fromZero)
-		b.set("headers", &s.Headers, header)
-		for i, h := range s.Headers {
-			s.Headers[i] = strings.ToLower(h)
-		}
+		b.headers(s)
+		b.attribute("shadow") // readSides reads what refers to plugins
+		b.share("shadow_sample", &s.ShadowSample)
+		b.types = append(b.types, "canary")
 	},
 	sdk.KindPrechecker: func(b *block, s *Step) {
 		b.onError(s, OnErrorStale, OnErrorSkip, OnErrorReject)
@@ -61,6 +74,8 @@ var stepReaders = map[sdk.Kind]func(*block, *Step){
 		b.duration("interval", &s.Interval, aboveZero)
 		b.duration("key_interval", &s.KeyInterval, aboveZero)
 		b.duration("models_interval", &s.ModelsInterval, aboveZero)
+		b.duration("specs_interval", &s.SpecsInterval, aboveZero)
+		b.duration("prices_interval", &s.PricesInterval, aboveZero)
 		b.integer("at_once", &s.AtOnce, aboveZero)
 		b.duration("recovery_interval", &s.RecoveryInterval, aboveZero)
 	},
@@ -70,9 +85,17 @@ var stepReaders = map[sdk.Kind]func(*block, *Step){
 		b.duration("hold_headers", &s.Call.HoldHeaders, fromZero)
 		b.size("whole_answer", &s.Call.WholeAnswer, fromZero)
 		b.size("error_body", &s.Call.ErrorBody, fromZero)
+		b.flag("ask_usage", &s.Call.AskUsage)
 		b.text("rescue", (*string)(&s.Call.Rescue), oneOf(string(RescueOff), string(RescueVerify), string(RescueContinue)))
 		b.duration("rescue_timeout", &s.Call.RescueTimeout, aboveZero)
 	},
+}
+
+func (b *block) headers(s *Step) {
+	b.set("headers", &s.Headers, header)
+	for i, h := range s.Headers {
+		s.Headers[i] = strings.ToLower(h)
+	}
 }
 
 func (b *block) onError(s *Step, may ...OnError) {
@@ -87,7 +110,9 @@ func (b *block) onError(s *Step, may ...OnError) {
 // their reader ask for them.
 func stepAttributes(kind sdk.Kind) []string {
 	asked := &block{reader: &reader{}, body: &hclsyntax.Body{}}
-	stepReaders[kind](asked, &Step{})
+	if read := stepReaders[kind]; read != nil {
+		read(asked, &Step{})
+	}
 	return asked.names
 }
 
@@ -96,7 +121,7 @@ func (l *loader) readPipelines(blocks []*block) {
 	own := l.top(f, body).nested("pipeline", "name")[0]
 	builtin := l.readPipeline(own)
 	l.pipelines[builtin.Name] = entry[*Pipeline]{value: builtin}
-	l.steps = map[sdk.Kind]Step{}
+	l.steps = map[sdk.Kind]Step{sdk.KindGuard: Defaults.Guard}
 	for _, s := range builtin.Steps {
 		l.steps[s.Kind] = *s
 	}
@@ -123,12 +148,15 @@ func (l *loader) readPipeline(b *block) *Pipeline {
 		}
 		names.declare(s.Name, sb, s)
 		p.Steps = append(p.Steps, s)
-		if first := kinds[s.Kind]; first != nil && s.Kind != "" {
+		if first := kinds[s.Kind]; first != nil && s.Kind != "" && s.Kind != sdk.KindGuard {
 			sb.mistakef(sb.head, "remove one, or make a second pipeline and a route to it",
 				"pipeline %q has two %s steps, first at %s", p.Name, stepWord(s.Kind), place(first.head))
 		}
 		if s.Kind == sdk.KindAdapter {
 			call = sb
+		}
+		if before := firstDecided(p.Steps); s.Kind == sdk.KindGuard && before != nil {
+			sb.mistakef(sb.head, fmt.Sprintf("move it above step %q", before.Name), "%s comes after a step that decides without it", sb)
 		}
 		kinds[s.Kind] = sb
 	}
@@ -138,6 +166,18 @@ func (l *loader) readPipeline(b *block) *Pipeline {
 	}
 	b.done()
 	return p
+}
+
+// firstDecided is the first step that a guard has to come before: a stored answer
+// would go past it, a plan would be made for a request that it edits.
+func firstDecided(steps []*Step) *Step {
+	i := slices.IndexFunc(steps, func(s *Step) bool {
+		return s.Kind == sdk.KindCache || s.Kind == sdk.KindSelector || s.Kind == sdk.KindPrechecker
+	})
+	if i < 0 {
+		return nil
+	}
+	return steps[i]
 }
 
 // checkOrder looks at steps that make no sense in the order they are in.
@@ -173,6 +213,9 @@ func (l *loader) readStep(b *block) *Step {
 	if read := stepReaders[kind]; read != nil {
 		read(b, &s)
 		b.foreign = foreignAttributes(kind)
+		if kind == sdk.KindSelector {
+			l.readSides(b, &s)
+		}
 	} else { // reported; what any kind has may be right
 		for name := range foreignAttributes("") {
 			b.names = append(b.names, name)
@@ -220,6 +263,9 @@ func (l *loader) readRun(b *block) (sdk.Kind, *Plugin) {
 		return "", nil
 	case p.Kind == sdk.KindAdapter:
 		b.problem("run", b.at("run"), problemf("write provider.adapter: each channel's provider names its adapter", "an adapter runs in the call step"))
+		return "", nil
+	case p.Kind == sdk.KindObserver:
+		b.problem("run", b.at("run"), problemf("put it at the top: observe "+quoted(p.Name)+" { run = "+p.Address()+" }", "an observer runs behind the requests, in no step"))
 		return "", nil
 	}
 	return p.Kind, p

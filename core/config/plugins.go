@@ -1,6 +1,7 @@
 package config
 
 import (
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,26 +14,36 @@ import (
 // firstParty are our plugins, by kind and name. They are there without a block,
 // but for those that need a config.
 var firstParty = []string{
+	"adapter.anthropic",
+	"adapter.azure",
+	"adapter.bedrock",
+	"adapter.cohere",
 	"adapter.demo",
+	"adapter.gemini",
+	"adapter.ollama",
 	"adapter.openai",
+	"adapter.vertex",
 	"cache.local",
 	"cache.redis",
+	"guard.regex",
+	"observer.jsonl",
 	"prechecker.race",
 	"prober.models",
 	"selector.smart",
 }
 
-// needConfig are those of ours that can't do without one: somebody's url.
-var needConfig = []string{"cache.redis"}
+// needConfig are those of ours that can't do without one: somebody's url, or rules.
+var needConfig = []string{"cache.redis", "guard.regex"}
+
+// needBaseURL are our adapters that don't know by themselves where to ask.
+var needBaseURL = []string{"anthropic", "azure", "cohere", "gemini", "ollama", "openai"}
 
 // firstPartyGrants are what of ours is granted unless a plugin block says
 // otherwise, by kind and name: a plugin of ours works as it is described.
 var firstPartyGrants = map[string][]string{
+	"guard.regex":   {sdk.NeedPrompt},
 	"prober.models": {sdk.NeedBilledCalls}, // its POST names a model that nobody has
 }
-
-// grants that a plugin may be given.
-var grants = []string{sdk.NeedBilledCalls}
 
 // builtin is a first-party plugin with its defaults.
 func builtin(address string) *Plugin {
@@ -41,6 +52,16 @@ func builtin(address string) *Plugin {
 	p.Kind, p.Name, p.Builtin = sdk.Kind(kind), name, name
 	p.Grants = firstPartyGrants[address]
 	return &p
+}
+
+// FirstParty is a plugin of ours with its defaults; nil: there is none of that
+// kind and name.
+func FirstParty(kind sdk.Kind, name string) *Plugin {
+	address := string(kind) + "." + name
+	if !slices.Contains(firstParty, address) {
+		return nil
+	}
+	return builtin(address)
 }
 
 // plugins reads all plugin blocks into a table by kind and name.
@@ -64,6 +85,27 @@ func (l *loader) readPlugins(blocks []*block) {
 	}
 }
 
+// fewestFiles that a plugin gets along with: its sockets, pipes and libraries.
+const fewestFiles = 64
+
+// readProcess reads how a plugin's process runs, into what it is otherwise.
+func (b *block) readProcess(p *Plugin) {
+	b.text("user", &p.User, word)
+	p.UserAsked = p.UserAsked || b.has("user")
+	if b.has("user") && os.Geteuid() != 0 {
+		b.warnf(b.at("user"), "", "user has no effect: only a router that runs as root can start processes of others")
+	}
+	b.size("memory", &p.Limits.Memory, fromZero)
+	b.integer("open_files", &p.Limits.OpenFiles, fromZero)
+	if n := p.Limits.OpenFiles; b.has("open_files") && n > 0 && n < fewestFiles {
+		b.problem("open_files", b.at("open_files"), problemf("", "must be at least %d", fewestFiles))
+	}
+	b.integer("nice", &p.Limits.Nice, fromZero)
+	if p.Limits.Nice > 19 {
+		b.problem("nice", b.at("nice"), problemf("", "goes from 0 to 19"))
+	}
+}
+
 func (l *loader) readPlugin(b *block, kind sdk.Kind) *Plugin {
 	p := Defaults.Plugin
 	p.Kind, p.Name = kind, b.name()
@@ -71,11 +113,15 @@ func (l *loader) readPlugin(b *block, kind sdk.Kind) *Plugin {
 	b.list("command", &p.Command)
 	b.text("sha256", &p.SHA256, digest)
 	b.table("env", (*map[string]string)(&p.Env))
-	b.set("grants", &p.Grants, oneOf(grants...))
+	b.set("grants", &p.Grants, oneOf(sdk.Needs...))
 	b.duration("start_timeout", &p.StartTimeout, aboveZero)
 	b.number("upstream_rate", &p.UpstreamRate, aboveZero)
+	if b.has("command") {
+		p.User, p.UserAsked, p.Limits = l.foreign.User, l.foreign.UserAsked, l.foreign.Limits
+	}
+	b.readProcess(&p)
 	l.readUse(b, &p)
-	for _, name := range []string{"sha256", "env"} {
+	for _, name := range []string{"sha256", "env", "user"} {
 		if b.has(name) && !b.has("command") {
 			b.mistakef(b.at(name), "remove it", "%s is for plugins with a command", name)
 		}
@@ -169,8 +215,13 @@ func inUse(c *Config) []*Plugin {
 	seen := map[*Plugin]bool{c.Store: true}
 	for _, p := range c.Pipelines {
 		for _, s := range p.Steps {
-			seen[s.Plugin] = true
+			for _, p := range s.Plugins() {
+				seen[p] = true
+			}
 		}
+	}
+	for _, o := range c.Observers {
+		seen[o.Plugin] = true
 	}
 	for _, ch := range c.Channels {
 		if ch.Off == "" {

@@ -19,20 +19,30 @@ type first struct {
 	// open: it takes requests without a key.
 	open         bool
 	publicModels bool
+	noModels     bool
 	adapter      string // "": openai
 	settings     map[string]string
 }
 
-// firstProviders speak OpenAI's wire format below their base URL, which ends in
-// the version. Each base URL is from the page named beside it.
+// firstProviders speak OpenAI's wire format, but for those with another adapter,
+// below their base URL, which ends in the version. Each base URL is from the page named beside it.
 var firstProviders = []first{
 	// https://platform.openai.com/docs/api-reference/introduction
 	{name: "openai", baseURL: "https://api.openai.com/v1"},
+	// https://platform.claude.com/docs/en/api/overview
+	{name: "anthropic", baseURL: "https://api.anthropic.com/v1", adapter: "anthropic"},
+	// https://docs.aws.amazon.com/bedrock/latest/userguide/inference-converse.html
+	// One host per region, which the adapter knows; it has no list of models.
+	{name: "bedrock", adapter: "bedrock", noModels: true},
+	// https://ai.google.dev/api
+	{name: "gemini", baseURL: "https://generativelanguage.googleapis.com/v1beta", adapter: "gemini"},
+	// https://cloud.google.com/vertex-ai/generative-ai/docs/learn/locations
+	// One host per location, which its adapter knows.
+	{name: "vertex", adapter: "vertex", noModels: true},
 	// https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle
-	// One host per resource: https://NAME.openai.azure.com/openai/v1, or
-	// https://NAME.openai.azure.com/openai with api_version among the settings.
+	// One host per resource, such as https://NAME.openai.azure.com.
 	// Its list is of what could be deployed, not of what is.
-	{name: "azure-openai", settings: map[string]string{"models_list": catalogue}},
+	{name: "azure-openai", adapter: "azure", settings: map[string]string{"models_list": catalogue}},
 	// https://openrouter.ai/docs/quickstart; its list of models needs no key.
 	{name: "openrouter", baseURL: "https://openrouter.ai/api/v1", publicModels: true},
 	// https://api-docs.deepseek.com names the host without a version; /v1 is
@@ -63,6 +73,10 @@ var firstProviders = []first{
 	{name: "lmstudio", baseURL: "http://127.0.0.1:1234/v1", open: true, publicModels: true},
 	// https://docs.ollama.com/api/openai-compatibility
 	{name: "ollama", baseURL: "http://127.0.0.1:11434/v1", open: true, publicModels: true},
+	// https://docs.cohere.com/reference/about
+	{name: "cohere", baseURL: "https://api.cohere.com", adapter: "cohere"},
+	// https://docs.ollama.com/api/introduction
+	{name: "ollama-native", baseURL: "http://127.0.0.1:11434", open: true, publicModels: true, adapter: "ollama"},
 	// Simulated by its adapter, which knows where.
 	{name: "demo", open: true, publicModels: true, adapter: "demo"},
 }
@@ -82,7 +96,7 @@ func (l *loader) readProviders(blocks []*block) {
 		}
 		p := &Provider{
 			Name: f.name, BaseURL: f.baseURL, Adapter: l.plugins["adapter."+adapter].value,
-			NeedsKey: !f.open, PublicModels: f.publicModels, Settings: maps.Clone(f.settings),
+			NeedsKey: !f.open, PublicModels: f.publicModels, NoModels: f.noModels, Settings: maps.Clone(f.settings),
 		}
 		l.providers[f.name] = entry[provider]{value: provider{p, l.timeouts, l.pool}}
 	}

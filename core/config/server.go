@@ -67,6 +67,17 @@ func (l *loader) readLog(b *block) {
 	l.cfg.Log = g
 }
 
+func (l *loader) readReload(b *block) {
+	r := Defaults.Reload
+	b.flag("watch", &r.Watch)
+	b.duration("debounce", &r.Debounce, aboveZero)
+	b.done()
+	l.cfg.Reload = r
+}
+
+// leasePolls are the looks into the store that a lease must have room for.
+const leasePolls = 4
+
 func (l *loader) readStore(b *block) {
 	l.cfg.Store = l.plugins["cache.local"].value
 	if b.has("cache") {
@@ -75,6 +86,13 @@ func (l *loader) readStore(b *block) {
 	b.attribute("cache")
 	l.cfg.ResponseTTL = Defaults.ResponseTTL
 	b.duration("response_ttl", &l.cfg.ResponseTTL, aboveZero)
+	l.cfg.Fleet = Defaults.Fleet
+	b.duration("poll", &l.cfg.Fleet.Poll, aboveZero)
+	b.duration("lease", &l.cfg.Fleet.Lease, aboveZero)
+	b.text("silent", &l.cfg.Fleet.Silent, oneOf(SilentYield, SilentKeep))
+	if f := l.cfg.Fleet; f.Lease < leasePolls*f.Poll && !b.failed["lease"] && !b.failed["poll"] {
+		b.mistakef(b.head, "make it longer, or poll more often", "the lease of %s is over before %d looks of %s", f.Lease, leasePolls, f.Poll)
+	}
 	b.done()
 }
 
@@ -89,7 +107,7 @@ func (l *loader) readKeys(blocks []*block) {
 			b.mistakef(b.head, p.remedy, "%s", p.summary)
 		}
 		k.Secret = b.secret()
-		b.text("digest", &k.Digest, digest)
+		b.text("digest", &k.Digest, keyDigest)
 		b.text("region", &k.Region, word)
 		if b.has("secret") == b.has("digest") {
 			b.mistakef(b.head, `write secret = env("...") or digest = "..."; smartrouter key prints both`, "%s needs either a secret or a digest", b)

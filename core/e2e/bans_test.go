@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -35,6 +36,17 @@ func chatsAt(w *wall.Wall) (out []wall.Request) {
 		}
 	}
 	return out
+}
+
+// whenOver are the requests that a wall got, once each has ended: it notices that
+// behind the answer.
+func whenOver(t *testing.T, w *wall.Wall) (all []wall.Request) {
+	t.Helper()
+	wait(t, "the provider is done", func() bool {
+		all = w.Requests()
+		return !slices.ContainsFunc(all, func(q wall.Request) bool { return !q.Ended })
+	})
+	return all
 }
 
 // fixedAdmin is listen with an admin address that the command line finds.
@@ -77,9 +89,7 @@ func TestRetryAfterParksATargetAndItReturns(t *testing.T) {
 	if d := got.Bans[0].Until.Sub(got.Bans[0].Since); d != 2*time.Second {
 		t.Errorf("banned for %s, and was asked for 2s", d)
 	}
-	if n := r.metric("smartrouter_bans_total", `channel="first"`, `class="rate_limit"`); n != 1 {
-		t.Errorf("the metric counts %v bans", n)
-	}
+	r.counts(1, "smartrouter_bans_total", `channel="first"`, `class="rate_limit"`)
 	wait(t, "the first channel answers again", func() bool {
 		r.mustAsk("m")
 		return len(chatsAt(first)) == 3
@@ -139,8 +149,11 @@ pipeline "default" {
 		r.metric("smartrouter_channel_up", `channel="first"`) != 0 {
 		t.Errorf("the metrics do not say so:\n%s", r.admin("/metrics"))
 	}
-	if log := r.log.String(); !strings.Contains(log, "[ERROR]") || !strings.Contains(log, "key refused") || strings.Contains(log, upstreamKey) {
-		t.Error("the log does not say so, or tells the key")
+	wait(t, "the log says so", func() bool {
+		return strings.Contains(r.log.String(), "[ERROR]") && strings.Contains(r.log.String(), "key refused")
+	})
+	if strings.Contains(r.log.String(), upstreamKey) {
+		t.Error("the log tells the key")
 	}
 
 	first.Mend() // it is good again
@@ -149,9 +162,7 @@ pipeline "default" {
 		r.mustAsk("m")
 		return len(chatsAt(first)) > 0
 	})
-	if k := r.channels()["first"].Key; k != "valid" {
-		t.Errorf("the key is %s", k)
-	}
+	wait(t, "the key is known to be good", func() bool { return r.channels()["first"].Key == "valid" })
 }
 
 // A key that is replaced in the file is tried, whatever the store says of the
@@ -326,15 +337,16 @@ func TestAStormCostsAFifth(t *testing.T) {
 	for _, w := range walls {
 		w.Forget()
 	}
-	const requests = 1000
-	if failed := len(r.load(t.Context(), 16, requests, "m")); failed != requests {
+	const requests, clients = 1000, 16
+	if failed := len(r.load(t.Context(), clients, requests, "m")); failed != requests {
 		t.Fatalf("%d of %d requests failed: nothing was shown", failed, requests)
 	}
 	tries := 0
 	for _, w := range walls {
 		tries += len(chatsAt(w))
 	}
-	if most := requests * 12 / 10; tries > most || tries < requests {
+	// Each client may have a try under way while the others use the budget up.
+	if most := requests*12/10 + clients; tries > most || tries < requests {
 		t.Errorf("%d tries for %d requests, want %d at most", tries, requests, most)
 	}
 	t.Logf("%.3f tries per request", float64(tries)/requests)

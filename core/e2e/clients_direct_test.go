@@ -35,7 +35,7 @@ func TestGoClientDirect(t *testing.T) {
 func sawClientsLeave(t *testing.T, w *wall.Wall) {
 	t.Helper()
 	m := simulatedModels()
-	const patience = 10 * time.Second
+	const patience = time.Minute
 	ctx, cancel := context.WithTimeout(context.Background(), patience) // that of the test is over in a clean-up
 	defer cancel()
 	unended := func(r wall.Request) bool { return r.Model == m.Silent || r.Model == m.Stalling }

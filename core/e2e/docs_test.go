@@ -94,3 +94,29 @@ func testsOfRepository(t *testing.T) map[string]bool {
 	}
 	return tests
 }
+
+// Every fault of docs/faults.md names tests that are there.
+func TestFaultsAreDocumented(t *testing.T) {
+	t.Parallel()
+	doc, err := os.ReadFile("../../docs/faults.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := testsOfRepository(t)
+	rows := regexp.MustCompile(`(?m)^\| \d.*\|$`).FindAllString(string(doc), -1)
+	const documented = 40
+	if len(rows) < documented {
+		t.Errorf("%d rows, %d are documented", len(rows), documented)
+	}
+	for _, row := range rows {
+		named := testName.FindAllString(row, -1)
+		if len(named) == 0 {
+			t.Errorf("no test for %s", row)
+		}
+		for _, name := range named {
+			if !tests[name] {
+				t.Errorf("%s is no test of this repository, in %s", name, row)
+			}
+		}
+	}
+}

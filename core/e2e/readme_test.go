@@ -65,7 +65,7 @@ func TestREADME(t *testing.T) {
 			if err := server.Start(); err != nil {
 				t.Fatal(err)
 			}
-			deadline := time.Now().Add(2 * time.Minute) // it builds first
+			deadline := time.Now().Add(runLimit) // it builds first
 			for !answers("http://127.0.0.1:7601/readyz") {
 				if time.Now().After(deadline) {
 					t.Fatalf("nothing at port 7601 after:\n%s%s", text, serverLog)

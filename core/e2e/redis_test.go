@@ -42,7 +42,7 @@ pipeline "default" {
     run     = plugin.cache.shared
     ttl     = "10m"
     front   = "0B" # every hit is Redis's
-    timeout = "2s" # the machine is busy
+    timeout = "10s" # the machine is busy
   }
   step "choose"   { run = plugin.selector.smart }
   step "precheck" { run = plugin.prechecker.race }
@@ -110,7 +110,7 @@ func TestRedisKilledUnderLoadLosesNoRequest(t *testing.T) {
 	if errs := <-done; len(errs) > 0 {
 		t.Errorf("%d of %d requests failed, the first: %v", len(errs), sent.Load(), errs[0])
 	}
-	if p := pluginAt(r, "plugin.cache.shared"); p.State != catalog.Ready || p.Restarts > 0 {
+	if p := pluginAt(r, "plugin.cache.shared"); p.State != catalog.Ready || crashed(p) {
 		t.Errorf("the plugin's process did not stay: %+v", p)
 	}
 

@@ -33,7 +33,7 @@ bans {
 		walls[region] = wall.Start(t, wall.Key(upstreamKey), wall.Models("m"))
 		hcl += channel(region, walls[region].URL(), upstreamKey, fmt.Sprintf("region = %q", region))
 	}
-	r := startRouter(t, hcl)
+	r := startRouter(t, hcl+answersPipeline(""))
 	anywhere := []string{"Authorization", "Bearer sk-anywhere-0123456789"}
 	alice := []string{"Authorization", "Bearer sk-alice-0123456789"}
 	answeredBy := func(header ...string) string {
@@ -75,6 +75,38 @@ bans {
 	wait(t, "Dublin answers again", func() bool { return answeredBy(alice...) == "eu-west-1" })
 }
 
+// A plan is leased by the caller's region, which is the caller's to write: names
+// that nobody knows, and odd spellings of those that somebody does, have no plan
+// of their own.
+func TestMadeUpRegionsCostNoPluginCall(t *testing.T) {
+	t.Parallel()
+	w := wall.Start(t, wall.Key(upstreamKey), wall.Models("m"))
+	r := startRouter(t, listen+channel("dublin", w.URL(), upstreamKey, `region = "eu-west-1"`)+
+		channel("cellar", w.URL(), upstreamKey, `region = "the-cellar"`)+answersPipeline(""))
+	from := func(region string) string {
+		t.Helper()
+		resp, body, err := r.post(t.Context(), "/chat/completions", chatBody("m", false, "Hello"), "X-Smartrouter-Region", region)
+		if err != nil || resp.StatusCode != http.StatusOK {
+			t.Fatalf("%v %s", err, body)
+		}
+		return resp.Header.Get("X-Smartrouter-Channel")
+	}
+	for region, want := range map[string]string{"eu-west-2": "dublin", "the-cellar": "cellar"} {
+		for _, spelled := range []string{region, strings.ToUpper(region), strings.ToTitle(region[:3]) + region[3:]} {
+			if got := from(spelled); got != want {
+				t.Errorf("from %s: %s answers, want %s", spelled, got, want)
+			}
+		}
+	}
+	for i := range 100 {
+		from(fmt.Sprintf("moon-%d", i))
+	}
+	// One for each of the two regions, and one for nowhere.
+	if n := r.kind("plans").Misses; n != 3 {
+		t.Errorf("%d plans were asked for, want 3", n)
+	}
+}
+
 func TestExplainTellsTheDistance(t *testing.T) {
 	t.Parallel()
 	w := wall.Start(t, wall.Key(upstreamKey), wall.Models("m"))
@@ -84,7 +116,7 @@ server {
   region  = "eu-west-1"
 }
 `, 1)
-	hcl += channel("london", w.URL(), upstreamKey, `region = "eu-west-2"`)
+	hcl += channel("london", w.URL(), upstreamKey, `region = "eu-west-2"`) + answersPipeline("")
 	request := write(t, "request.json", `{"model":"m","messages":[{"role":"user","content":"Hello"}]}`)
 	out, err := cli(t, "explain", "--config", write(t, "router.hcl", hcl), "--data-dir", filepath.Join(t.TempDir(), "data"), request)
 	if err != nil || !strings.Contains(out, "466 km") {

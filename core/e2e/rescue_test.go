@@ -26,7 +26,7 @@ pipeline "default" {
   step "call" {
     run            = provider.adapter
     rescue         = %q
-    rescue_timeout = "30s" # with the race detector, on a busy machine
+    rescue_timeout = "60s" # with the race detector, on a busy machine
   }
 }
 `, how)
@@ -64,7 +64,9 @@ func readChat(body io.Reader, first func()) (streamed, error) {
 			s.fault = chunk.Error.Message
 			return nil
 		}
-		s.ids[chunk.ID] = true
+		if chunk.ID != "" { // as Azure's event about the prompt has none
+			s.ids[chunk.ID] = true
+		}
 		for _, c := range chunk.Choices {
 			if c.Delta.Content != "" && s.text == "" && first != nil {
 				first()
@@ -179,10 +181,11 @@ func TestKilledUnderStreams(t *testing.T) {
 	for _, how := range []string{"verify", "off"} {
 		t.Run(how, func(t *testing.T) {
 			const streams, late = 500, 50
-			start := func() *wall.Wall {
-				return wall.Start(t, wall.Models("m"), wall.Answer(sixty), wall.Pace(100*time.Millisecond), wall.Remember(0))
+			start := func(pace time.Duration) *wall.Wall {
+				return wall.Start(t, wall.Models("m"), wall.Answer(sixty), wall.Pace(pace), wall.Remember(0))
 			}
-			dying, other := start(), start()
+			// Streams of the one last until a busy machine has begun them all.
+			dying, other := start(400*time.Millisecond), start(20*time.Millisecond)
 			pool := "pool {\n    max_connections = 1000\n  }"
 			// The selector prefers one of two that are equal; it may have half.
 			half := fmt.Sprintf("max_in_flight = %d", streams/2)
@@ -239,8 +242,8 @@ func TestKilledUnderStreams(t *testing.T) {
 func TestQueueOfAChannel(t *testing.T) {
 	t.Parallel()
 	const room, line, clientCount = 2, 5, 20
-	w := wall.Start(t, wall.Models("m"), wall.Faults(wall.Latency(500*time.Millisecond).On("/v1/chat")))
-	r := startRouter(t, listen+channel("only", w.URL(), upstreamKey, fmt.Sprintf("max_in_flight = %d", room), fmt.Sprintf("queue = %d", line)))
+	w := wall.Start(t, wall.Models("m"), wall.Faults(wall.Latency(time.Second).On("/v1/chat")))
+	r := startRouter(t, listen+channel("only", w.URL(), upstreamKey, fmt.Sprintf("max_in_flight = %d", room), fmt.Sprintf("queue = %d", line), `timeouts { pool = "60s" }`))
 	var served, turnedAway atomic.Int64
 	var all sync.WaitGroup
 	for i := range clientCount {
@@ -265,7 +268,5 @@ func TestQueueOfAChannel(t *testing.T) {
 	if n := r.metric("smartrouter_queue_wait_seconds_count", `served="true"`); n != float64(served.Load()-room) && n < line {
 		t.Errorf("%v waited and were served", n)
 	}
-	if n := r.metric("smartrouter_channel_queued"); n != 0 {
-		t.Errorf("%v still wait", n)
-	}
+	r.counts(0, "smartrouter_channel_queued")
 }

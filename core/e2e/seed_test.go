@@ -34,8 +34,8 @@ func TestBenchSeed(t *testing.T) {
 			t.Errorf("no row for %s in\n%s", claim, out)
 		}
 	}
-	// The others depend on how busy the machine is.
-	if gains["health checks"] < 50 {
-		t.Errorf("health checks gain %d %%\n%s", gains["health checks"], out)
+	// How much time is gained depends on how busy the machine is; this does not.
+	if !strings.Contains(string(out), "tokens generated: 80, 0") {
+		t.Errorf("health checks cost tokens:\n%s", out)
 	}
 }

@@ -64,6 +64,50 @@ func (c *collector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// The tries of a call that equal requests share are below the first of them, also
+// where that leaves before the others.
+func TestTriesOfASharedCallHaveSpans(t *testing.T) {
+	t.Parallel()
+	c := &collector{metrics: make(map[string]bool)}
+	collect := httptest.NewServer(c)
+	t.Cleanup(collect.Close)
+	g := startGated(t)
+	r := startRouter(t, listen+"telemetry { endpoint = \""+collect.URL+"\" }\n"+tenants+
+		channel("a", g.URL+"/v1", upstreamKey, `models = ["m"]`)+answersPipeline("dedupe = true"))
+	const trace = "0123456789abcdef0123456789abcdef"
+	first := r.begin(coldBody(true, "the same"), asUs("Traceparent", "00-"+trace+"-0123456789abcdef-01")...)
+	wait(t, "the first is under way", func() bool { return g.calls.Load() == 1 })
+	second := r.begin(coldBody(true, "the same"), asUs()...)
+	wait(t, "the second takes part", func() bool { return r.deduplicated() == 1 })
+	first.leave()
+	<-first.ended
+	g.release()
+	if <-second.ended; second.err != nil {
+		t.Fatal(second.err)
+	}
+	r.stop(syscall.SIGTERM)
+
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var requests, tries int
+	parents := make(map[string]bool)
+	for _, s := range c.spans {
+		if s.GetKind() == spanpb.Span_SPAN_KIND_SERVER && hex.EncodeToString(s.GetTraceId()) == trace {
+			parents[hex.EncodeToString(s.GetSpanId())] = true
+		}
+	}
+	for _, s := range c.spans {
+		if s.GetKind() == spanpb.Span_SPAN_KIND_SERVER {
+			requests++
+		} else if tries++; !parents[hex.EncodeToString(s.GetParentSpanId())] {
+			t.Errorf("%s is not below the first request", s.GetName())
+		}
+	}
+	if requests != 2 || tries != 1 {
+		t.Errorf("%d requests and %d tries have spans, want 2 and 1", requests, tries)
+	}
+}
+
 // A caller's trace goes through the router to the upstreams, a span for the
 // request and one for each try, and nothing in it is a secret or a prompt.
 func TestTracesGoThrough(t *testing.T) {

@@ -5,11 +5,14 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/smart-ai-router/smartrouter/core/board"
 	"github.com/smart-ai-router/smartrouter/core/config"
 	"github.com/smart-ai-router/smartrouter/sdk"
 )
@@ -25,6 +28,8 @@ type answers struct {
 	now      func() time.Time
 	log      hclog.Logger
 	counts   counts
+	// hits, misses and hotMisses count the looks for answers.
+	hits, misses, hotMisses atomic.Int64
 
 	// index knows what the plugin has; front has what is hot.
 	index index
@@ -43,6 +48,12 @@ type Forms interface {
 	// Fit gives a stored answer the form that the request wants; nil: it can't
 	// be given that.
 	Fit(a *Answer, q *Request) *Answer
+	// Prompt is what a model is given to read, as JSON; nil: nothing. A
+	// *[Rejection] is the client's mistake.
+	Prompt(q *Request) ([]byte, error)
+	// Edit applies a JSON patch (RFC 6902) to the body, and reads the request's
+	// facts again. After an error nothing has changed.
+	Edit(q *Request, patch []byte) error
 }
 
 // asStored is the only form that there is where nobody knows the wire.
@@ -50,6 +61,8 @@ type asStored struct{}
 
 func (asStored) Content(body []byte) []byte        { return body }
 func (asStored) Fit(a *Answer, _ *Request) *Answer { return a }
+func (asStored) Prompt(q *Request) ([]byte, error) { return q.Body, nil }
+func (asStored) Edit(*Request, []byte) error       { return errors.New("nobody knows how to edit a body") }
 
 // NamespaceAnswers is where answers are in the cache.
 const NamespaceAnswers = "answers"
@@ -62,9 +75,6 @@ func newAnswers(s *config.Step, o Options, log hclog.Logger) *answers {
 	a := &answers{
 		cfg: s, pipeline: o.Config.Name, plugin: o.Plugins(s.Plugin), forms: o.Forms, now: o.Now, log: log,
 		loaded: make(chan struct{}), keep: make(chan kept, keepQueue),
-	}
-	if a.forms == nil {
-		a.forms = asStored{}
 	}
 	if s.TTL <= 0 {
 		close(a.loaded) // there is nothing to know
@@ -121,6 +131,13 @@ func (a *answers) run(ctx context.Context, q *Request, v *Verdict) {
 		return
 	}
 	found, err := a.find(ctx, key)
+	defer func() {
+		if v.Cache == Hit {
+			a.hits.Add(1)
+		} else {
+			a.misses.Add(1)
+		}
+	}()
 	switch {
 	case err != nil && a.cfg.OnError == config.OnErrorReject:
 		v.Reject = unavailable(a.cfg.Name, err)
@@ -155,7 +172,7 @@ func (a *answers) key(q *Request) (key answerKey, ok bool) {
 	}
 	h := sha256.New()
 	var n [8]byte
-	for _, part := range [...]string{a.pipeline, q.Facts.Key, string(q.Facts.Endpoint), q.Header.Get("Openai-Beta")} {
+	for _, part := range [...]string{a.pipeline, q.Facts.Key, string(q.Facts.Endpoint), q.Format, q.Facts.Model, q.Header.Get("Openai-Beta"), q.Header.Get("Anthropic-Beta")} {
 		binary.LittleEndian.PutUint64(n[:], uint64(len(part)))
 		h.Write(n[:])
 		h.Write([]byte(part))
@@ -186,6 +203,7 @@ func (a *answers) find(ctx context.Context, key answerKey) (*kept, error) {
 		a.counts.fresh.Add(1)
 		return k, nil
 	}
+	a.hotMisses.Add(1)
 	if !a.index.knows(key, now) {
 		return nil, nil
 	}
@@ -204,6 +222,25 @@ func (a *answers) find(ctx context.Context, key answerKey) (*kept, error) {
 	k := &kept{key: key, expires: e.Expires, value: e.Value, Answer: *found}
 	a.front.put(k)
 	return k, nil
+}
+
+// memories: when the answers were stored, the store knows.
+func (a *answers) memories(time.Time) []board.Memory {
+	if a.cfg.TTL <= 0 {
+		return nil
+	}
+	all := board.Memory{
+		Kind: MemoryAnswers, Hits: a.hits.Load(), Misses: a.misses.Load(),
+		Entries: int64(a.index.len()), Evicted: a.index.evicted.Load(),
+	}
+	if a.front == nil {
+		return []board.Memory{all}
+	}
+	hot := board.Memory{Kind: memoryHotAnswers, Hits: a.counts.fresh.Load(), Misses: a.hotMisses.Load(), Evicted: a.front.evicted.Load()}
+	for _, k := range a.front.hot.All() {
+		hot.Entry(k.Stored)
+	}
+	return []board.Memory{all, hot}
 }
 
 func (a *answers) stats() StepStats {

@@ -127,7 +127,7 @@ func TestAnAnswerEndsWithItsTTL(t *testing.T) {
 }
 
 func indexed(p *Pipeline) int {
-	return p.steps[0].(*answers).index.len()
+	return p.steps[0].step.(*answers).index.len()
 }
 
 func TestWithoutATTLNothingIsHashed(t *testing.T) {

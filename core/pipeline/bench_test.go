@@ -9,36 +9,51 @@ import (
 	"github.com/smart-ai-router/smartrouter/sdk"
 )
 
-// BenchmarkLeaseHit is the common request: a leased plan over three targets.
-func BenchmarkLeaseHit(b *testing.B) {
+// leaseHit is the common request: a leased plan over three targets.
+func leaseHit(tb testing.TB) (hit func()) {
+	tb.Helper()
 	r := newRig("a", "b", "c")
 	r.up("a", "b", "c")
-	r.selector = always(r.tiers(b, []string{"a", "b"}, []string{"c"}))
+	r.selector = always(r.tiers(tb, []string{"a", "b"}, []string{"c"}))
 	r.manifest.Reads = []sdk.Fact{sdk.FactModel, sdk.FactEndpoint, sdk.FactTokens, sdk.FactTools, sdk.FactKey}
 	step := chooseStep()
 	step.Fresh = time.Hour
-	p := r.pipeline(b, step)
+	p := r.pipeline(tb, step)
 	q := request()
 	q.Facts.Key, q.Facts.Tokens, q.Facts.Tools = "team-a", 900, true
 	if v := p.Run(context.Background(), q); v.Reject != nil {
-		b.Fatal(v.Reject)
+		tb.Fatal(v.Reject)
 	}
-	c := p.steps[0].(*choose)
-	b.ReportAllocs()
-	defer reportCPU(b)()
-	for b.Loop() {
+	c := p.steps[0].step.(*choose)
+	return func() {
 		set := r.board.View().Resolve(q.Facts.Model, nil)
 		k := choiceKey{set: set}
-		c.reads.mask(&k.facts, q)
-		l, f, _ := c.leases.get(&k, q.Start)
+		c.primary.reads.mask(&k.facts, q)
+		l, f, _ := c.primary.leases.get(&k, q.Start)
 		if f != fresh {
-			b.Fatal("no hit")
+			tb.Fatal("no hit")
 		}
 		var w Walk
 		w.begin(l.value, q)
 		if _, _, ok := w.Next(q.Start); !ok {
-			b.Fatal("no target")
+			tb.Fatal("no target")
 		}
+	}
+}
+
+func BenchmarkLeaseHit(b *testing.B) {
+	hit := leaseHit(b)
+	b.ReportAllocs()
+	defer reportCPU(b)()
+	for b.Loop() {
+		hit()
+	}
+}
+
+// TestLeaseHitTakesNoMemory: a decision under a lease allocates nothing.
+func TestLeaseHitTakesNoMemory(t *testing.T) {
+	if n := testing.AllocsPerRun(1000, leaseHit(t)); n > 0 {
+		t.Errorf("%v pieces of memory", n)
 	}
 }
 

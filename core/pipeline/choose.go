@@ -2,10 +2,9 @@ package pipeline
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"hash/maphash"
-	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -13,20 +12,17 @@ import (
 	"github.com/smart-ai-router/smartrouter/core/board"
 	"github.com/smart-ai-router/smartrouter/core/config"
 	"github.com/smart-ai-router/smartrouter/sdk"
-	"github.com/smart-ai-router/smartrouter/sdk/host"
 )
 
 // choose is the selector step.
 type choose struct {
-	cfg    *config.Step
-	board  *board.Board
-	plugin Plugin
-	reads  reads
-	leases *table[choiceKey, *Plan]
-	now    func() time.Time
-	log    hclog.Logger
-	counts counts
-	gen    generations
+	cfg     *config.Step
+	board   *board.Board
+	primary *side
+	canary  *canary // nil: none
+	shadow  *shadow // nil: none
+	failed  atomic.Int64
+	now     func() time.Time
 }
 
 // choiceKey is what a plan is leased under. The set stands for the model, the
@@ -36,11 +32,13 @@ type choiceKey struct {
 	facts factKey
 }
 
-// hash mixes the strings that are there, and all else by its bits.
 func (k choiceKey) hash(seed maphash.Seed) uint64 {
-	f := &k.facts
-	h := k.set.Seed ^ uint64(f.shape)
-	h = mix(h ^ f.prefix ^ uint64(f.now)<<32)
+	return k.facts.hash(seed, k.set.Seed)
+}
+
+// hash mixes into h the strings that are there, and all else by its bits.
+func (f *factKey) hash(seed maphash.Seed, h uint64) uint64 {
+	h = mix(h ^ uint64(f.shape) ^ f.prefix ^ uint64(f.now)<<32)
 	for _, s := range [...]string{string(f.endpoint), f.key, f.region, f.headers} {
 		if s != "" {
 			h = h*31 + maphash.String(seed, s)
@@ -50,11 +48,9 @@ func (k choiceKey) hash(seed maphash.Seed) uint64 {
 }
 
 func newChoose(s *config.Step, o Options, log hclog.Logger) *choose {
-	p := o.Plugins(s.Plugin)
 	return &choose{
-		cfg: s, board: o.Board, plugin: p, now: o.Now, log: log,
-		reads:  newReads(p.Manifest.Reads, s.Headers),
-		leases: newTable[choiceKey, *Plan](tableEntries),
+		cfg: s, board: o.Board, now: o.Now,
+		primary: newSide(s.Plugin, s, o, log), canary: newCanary(s, o, log), shadow: newShadow(s, o, log),
 	}
 }
 
@@ -62,11 +58,10 @@ func (c *choose) name() string { return c.cfg.Name }
 
 func (c *choose) run(ctx context.Context, q *Request, v *Verdict) {
 	view := c.board.View()
-	if c.gen.moved(view) {
-		c.leases.clear() // the sets of an old view are never asked for again
-	}
+	c.primary.turn(view)
 	set := view.Resolve(q.Facts.Model, q.Fallbacks)
 	if set == nil {
+		c.board.Unknown()
 		v.Reject = notFound(q.Facts.Model)
 		return
 	}
@@ -74,13 +69,21 @@ func (c *choose) run(ctx context.Context, q *Request, v *Verdict) {
 		c.pin(q, set, v)
 		return
 	}
-	plan, source, err := c.plan(ctx, q, view, set)
+	plan, source, side, err := c.plan(ctx, q, view, set)
 	if err != nil {
 		v.Reject = unavailable(c.cfg.Name, err)
 		return
 	}
-	v.Choice = Choice{Plan: plan, Source: source, Set: set}
+	v.Choice = Choice{Plan: plan, Source: source, Side: side, Set: set, step: c}
+	v.Choice.shadow = c.shadow.watch(q, &v.Choice)
 	v.Walk.begin(plan, q)
+}
+
+// background runs the shadow.
+func (c *choose) background(ctx context.Context) {
+	if c.shadow != nil {
+		c.shadow.background(ctx)
+	}
 }
 
 func notFound(model string) *Rejection {
@@ -107,47 +110,39 @@ func (c *choose) pin(q *Request, set *board.Set, v *Verdict) {
 		return
 	}
 	plan := declared(there)
-	v.Choice = Choice{Plan: plan, Source: "pinned", Set: there}
+	v.Choice = Choice{Plan: plan, Source: "pinned", Set: there, step: c}
 	v.Walk.begin(plan, q)
 }
 
-// plan is a leased plan, or a new one. An error is returned only where the
+// plan is that of the side whose turn it is. An error is returned only where the
 // step says reject.
-func (c *choose) plan(ctx context.Context, q *Request, view *board.View, set *board.Set) (*Plan, string, error) {
-	k := choiceKey{set: set}
-	c.reads.mask(&k.facts, q)
-	l, f, renew := c.leases.get(&k, q.Start)
-	switch f {
-	case fresh:
-		return l.value, "fresh", nil
-	case stale:
-		if renew {
-			c.leases.renew(c.own(k), c.question(q, view, set))
+func (c *choose) plan(ctx context.Context, q *Request, view *board.View, set *board.Set) (_ *Plan, source, side string, _ error) {
+	if c.canary != nil {
+		c.canary.turn(view)
+		side = Primary
+		if c.canary.takes(q) {
+			plan, source, _, err := c.canary.plan(ctx, q, view, set)
+			if err == nil {
+				return plan, source, Canary, nil
+			}
+			side = Fallback
 		}
-		return l.value, "stale", nil
-	case failed:
-		return c.onError(l, set, l.err)
 	}
-	plan, err := c.leases.ask(ctx, c.own(k), c.question(q, view, set))
-	if err == nil {
-		return plan, "asked", nil
+	plan, source, l, err := c.primary.plan(ctx, q, view, set)
+	switch {
+	case err == nil:
+		return plan, source, side, nil
+	case ctx.Err() != nil:
+		return nil, "", side, ctx.Err() // the client has gone
 	}
-	if ctx.Err() != nil {
-		return nil, "", ctx.Err() // the client has gone
-	}
-	return c.onError(l, set, err)
-}
-
-// own is the key with nothing in it that points into a request's body.
-func (c *choose) own(k choiceKey) choiceKey {
-	k.facts.region = strings.Clone(k.facts.region)
-	return k
+	plan, source, err = c.onError(l, set, err)
+	return plan, source, side, err
 }
 
 // onError answers without the plugin: by the last lease, however old, then in
 // declared order; or not at all.
 func (c *choose) onError(l *lease[choiceKey, *Plan], set *board.Set, err error) (*Plan, string, error) {
-	c.counts.failed.Add(1)
+	c.failed.Add(1)
 	switch {
 	case c.cfg.OnError == config.OnErrorReject:
 		return nil, "", err
@@ -158,40 +153,24 @@ func (c *choose) onError(l *lease[choiceKey, *Plan], set *board.Set, err error) 
 	}
 }
 
-func (c *choose) question(q *Request, view *board.View, set *board.Set) question[*Plan] {
-	// The request may be over before the answer is there: nothing of it is kept.
-	facts := c.reads.factsOf(q, set.Model)
-	return question[*Plan]{
-		now: c.now, timeout: c.cfg.Timeout,
-		lease: sdk.Lease{Fresh: c.cfg.Fresh, Stale: c.cfg.Stale},
-		ask: func(ctx context.Context) (*Plan, sdk.Lease, error) {
-			c.counts.asked.Add(1)
-			live := make([]host.Live, len(set.Members))
-			for i, m := range set.Members {
-				l := &live[i]
-				l.Ref, l.Fallback = m.Ref, m.Fallback
-				l.Health, l.TTFT, l.ErrorRate, l.InFlight = m.Live()
-			}
-			answer, err := c.plugin.Selector.Select(ctx, c.gen.of(view), facts, live)
-			if err == nil {
-				var plan *Plan
-				if plan, err = compile(answer, set); err == nil {
-					return plan, answer.Lease, nil
-				}
-				err = fmt.Errorf("%s: %w", c.cfg.Plugin.Address(), err)
-			}
-			if !errors.Is(err, context.Canceled) {
-				c.log.Warn("no plan", "plugin", c.cfg.Plugin.Address(), "model", set.Model, "on_error", c.cfg.OnError, "err", err)
-			}
-			return nil, sdk.Lease{}, err
-		},
+func (c *choose) memories(now time.Time) []board.Memory {
+	all := []board.Memory{c.primary.leases.memory(memoryPlans, now)}
+	if c.canary != nil {
+		all = append(all, c.canary.leases.memory(memoryPlans, now))
 	}
+	return all
 }
 
 func (c *choose) stats() StepStats {
-	return StepStats{
-		Step: c.cfg.Name, Kind: sdk.KindSelector,
-		Fresh: c.leases.fresh.Load(), Stale: c.leases.stale.Load(),
-		Asked: c.counts.asked.Load(), Failed: c.counts.failed.Load(),
+	p := c.primary.stats()
+	out := StepStats{
+		Step: c.cfg.Name, Kind: sdk.KindSelector, Fresh: p.Fresh, Stale: p.Stale, Asked: p.Asked, Failed: c.failed.Load(),
+		Shadow: c.shadow.stats(),
 	}
+	if c.canary != nil {
+		k := c.canary.stats()
+		out.Canary = &k
+		out.Fresh, out.Stale, out.Asked = out.Fresh+k.Fresh, out.Stale+k.Stale, out.Asked+k.Asked
+	}
+	return out
 }

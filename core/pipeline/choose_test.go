@@ -367,7 +367,9 @@ func TestANewViewEndsTheLeases(t *testing.T) {
 	old := asked.gen
 	p.Run(context.Background(), request())
 	next := *r.cfg
-	next.Hash = "h2"
+	heavier := *r.cfg.Channels[0]
+	heavier.Weight = 2
+	next.Channels = []*config.Channel{&heavier, r.cfg.Channels[1]}
 	r.board.Apply(&next)
 	if v := p.Run(context.Background(), request()); v.Choice.Source != "asked" || asked.calls.Load() != 2 {
 		t.Errorf("after a reload: %q, %d calls", v.Choice.Source, asked.calls.Load())
@@ -375,11 +377,11 @@ func TestANewViewEndsTheLeases(t *testing.T) {
 	if asked.gen == old || asked.gen.ID != r.board.View().Generation || len(asked.gen.Candidates) != 2 {
 		t.Errorf("the plugin was asked about generation %d", asked.gen.ID)
 	}
-	c := p.steps[0].(*choose)
+	c := p.steps[0].step.(*choose)
 	n := 0
-	for i := range c.leases.sets {
-		for j := range c.leases.sets[i] {
-			if c.leases.sets[i][j].Load() != nil {
+	for i := range c.primary.leases.sets {
+		for j := range c.primary.leases.sets[i] {
+			if c.primary.leases.sets[i][j].Load() != nil {
 				n++
 			}
 		}
@@ -432,8 +434,8 @@ func TestAThousandRequestsMakeOneCall(t *testing.T) {
 
 func TestAPipelineOfAKindThatThereIsNot(t *testing.T) {
 	t.Parallel()
-	_, err := New(Options{Config: &config.Pipeline{Name: "x", Steps: []*config.Step{{Name: "y", Kind: "guard"}}}, Log: nullLog})
-	if err == nil || err.Error() != `pipeline x: step y has the kind "guard"` {
+	_, err := New(Options{Config: &config.Pipeline{Name: "x", Steps: []*config.Step{{Name: "y", Kind: "oracle"}}}, Log: nullLog})
+	if err == nil || err.Error() != `pipeline x: step y has the kind "oracle"` {
 		t.Errorf("got %v", err)
 	}
 }

@@ -70,8 +70,32 @@ func (a *answers) explain(_ context.Context, q *Request, v *Verdict, r *Report) 
 	}
 }
 
-func (c *choose) explain(_ context.Context, q *Request, v *Verdict, r *Report) {
-	r.Plugin = describe(c.plugin, c.cfg.Plugin.Address())
+func (i *inspect) explain(_ context.Context, q *Request, v *Verdict, r *Report) {
+	r.Plugin = describe(i.plugin, i.cfg.Plugin.Address())
+	switch {
+	case v.Reject != nil:
+		r.say("rejects with %d %s: %s", v.Reject.Status, v.Reject.Code, v.Reject.Message)
+	case v.Edited:
+		r.say("lets it pass, edited; the body has %d bytes now", len(q.Body))
+	default:
+		r.say("lets it pass")
+	}
+	if i.prompts {
+		r.Lease = "none: it reads the prompt"
+		return
+	}
+	k := i.key(q)
+	if l := i.leases.find(&k); l != nil && l.has {
+		r.Lease = fmt.Sprintf("fresh for %s more", max(0, l.fresh.Sub(i.now())).Round(time.Millisecond))
+	}
+}
+
+func (c *choose) explain(ctx context.Context, q *Request, v *Verdict, r *Report) {
+	side := c.primary
+	if v.Choice.Side == Canary {
+		side = c.canary.side
+	}
+	r.Plugin = describe(side.Plugin, side.plugin.Address())
 	if v.Reject != nil {
 		r.say("%s", v.Reject.Message)
 		return
@@ -86,13 +110,21 @@ func (c *choose) explain(_ context.Context, q *Request, v *Verdict, r *Report) {
 	if q.Channel != "" {
 		return // no lease was asked for
 	}
-	k := choiceKey{set: v.Choice.Set}
-	c.reads.mask(&k.facts, q)
-	if l := c.leases.find(&k); l != nil && l.has {
-		now := c.now()
-		r.Lease = fmt.Sprintf("%s; fresh for %s more, stale for %s", v.Choice.Source,
-			max(0, l.fresh.Sub(now)).Round(time.Millisecond), max(0, l.until.Sub(now)).Round(time.Millisecond))
+	if left := side.left(q, v.Choice.Set); left != "" {
+		r.Lease += "; " + left
 	}
+	if c.canary != nil {
+		r.say("canary %s takes %g%% of the requests; this one is decided by the %s", c.canary.plugin.Address(), c.canary.cfg.Percent, sideWord(v.Choice.Side))
+	}
+	c.shadow.explain(ctx, q, v, r)
+}
+
+// sideWord is a side in a sentence.
+func sideWord(side string) string {
+	if side == Fallback {
+		return "primary, as the canary gave no plan"
+	}
+	return side
 }
 
 func (k *pick) explain(now time.Time) string {
@@ -154,7 +186,9 @@ func (c *call) explain(ctx context.Context, q *Request, v *Verdict, r *Report) {
 	begin := time.Now()
 	out, err := c.preparer.Prepare(ctx, t.Channel, t.Upstream, q.Facts.Endpoint, q.Facts.Stream)
 	r.Took += time.Since(begin)
-	r.Plugin = describe(c.preparer.adapters[t.Channel.Config.Provider.Adapter.Address()], t.Channel.Config.Provider.Adapter.Address())
+	if a, err := c.preparer.adapter(t.Channel); err == nil {
+		r.Plugin = describe(a, t.Channel.Config.Provider.Adapter.Address())
+	}
 	if err != nil {
 		r.say("%s: %v", t.Name(), err)
 		return

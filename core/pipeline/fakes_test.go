@@ -45,6 +45,12 @@ func (a adapter) Prepare(ctx context.Context, c sdk.Channel, model string, e sdk
 	return a(ctx, c, model, e, stream)
 }
 
+type guard func(ctx context.Context, r sdk.Request, prompt []byte) (host.Ruling, error)
+
+func (g guard) Inspect(ctx context.Context, r sdk.Request, prompt []byte) (host.Ruling, error) {
+	return g(ctx, r, prompt)
+}
+
 // cache is a store in memory.
 type cache struct {
 	sdk.Cache // what the pipeline never calls
@@ -115,6 +121,7 @@ var (
 	proberPlugin     = &config.Plugin{Kind: sdk.KindProber, Name: "models"}
 	cachePlugin      = &config.Plugin{Kind: sdk.KindCache, Name: "local"}
 	adapterPlugin    = &config.Plugin{Kind: sdk.KindAdapter, Name: "openai"}
+	guardPlugin      = &config.Plugin{Kind: sdk.KindGuard, Name: "regex"}
 )
 
 var nullLog = hclog.NewNullLogger()
@@ -129,6 +136,9 @@ type rig struct {
 	prober   prober
 	cache    *cache
 	adapter  adapter
+	guard    guard
+	grants   []string // of the guard
+	forms    Forms
 	epoch    atomic.Uint64
 }
 
@@ -148,10 +158,13 @@ func newRig(channels ...string) *rig {
 func (r *rig) plugins(p *config.Plugin) Plugin {
 	out := Plugin{
 		Manifest: sdk.Manifest{Version: "1.0.0"}, Selector: r.selector, Prechecker: r.checker, Prober: r.prober,
-		Cache: r.cache, Adapter: r.adapter, Epoch: r.epoch.Load,
+		Cache: r.cache, Adapter: r.adapter, Guard: r.guard, Epoch: r.epoch.Load,
 	}
-	if p.Kind == sdk.KindSelector {
+	if p.Kind == sdk.KindSelector || p.Kind == sdk.KindGuard {
 		out.Manifest.Reads = r.manifest.Reads
+	}
+	if p.Kind == sdk.KindGuard {
+		out.Grants = r.grants
 	}
 	return out
 }
@@ -163,7 +176,7 @@ func (r *rig) pipeline(t testing.TB, steps ...*config.Step) *Pipeline {
 	whole := *r.cfg
 	whole.Pipelines = []*config.Pipeline{cfg}
 	p, err := New(Options{
-		Config: cfg, Board: r.board, Plugins: r.plugins, Preparer: NewPreparer(&whole, r.plugins, nil), Log: nullLog,
+		Config: cfg, Board: r.board, Plugins: r.plugins, Preparer: preparerOf(&whole, r.plugins), Forms: r.forms, Log: nullLog,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -175,6 +188,13 @@ func chooseStep() *config.Step {
 	return &config.Step{
 		Name: "choose", Kind: sdk.KindSelector, Plugin: selectorPlugin, Timeout: 20 * time.Millisecond,
 		OnError: config.OnErrorStale, Fresh: 5 * time.Second, Stale: time.Minute,
+	}
+}
+
+func guardStep() *config.Step {
+	return &config.Step{
+		Name: "guard", Kind: sdk.KindGuard, Plugin: guardPlugin, Timeout: time.Second,
+		OnError: config.OnErrorReject, Fresh: 5 * time.Second, MaxPrompt: 100,
 	}
 }
 
@@ -196,7 +216,7 @@ func answersStep() *config.Step {
 func healthStep() *config.Step {
 	return &config.Step{
 		Name: "health", Kind: sdk.KindProber, Plugin: proberPlugin, Timeout: 10 * time.Second,
-		Interval: 5 * time.Minute, KeyInterval: 30 * time.Minute, ModelsInterval: time.Hour, AtOnce: 8,
+		Interval: 5 * time.Minute, KeyInterval: 30 * time.Minute, ModelsInterval: time.Hour, SpecsInterval: 2 * time.Hour, PricesInterval: 10 * time.Minute, AtOnce: 8,
 		RecoveryInterval: 5 * time.Second,
 	}
 }
@@ -277,4 +297,10 @@ func order(w Walk) []string {
 		}
 		out = append(out, name)
 	}
+}
+
+func preparerOf(cfg *config.Config, plugins Plugins) *Preparer {
+	p := NewPreparer(nil)
+	p.Apply(cfg, plugins)
+	return p
 }

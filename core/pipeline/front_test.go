@@ -45,7 +45,7 @@ func TestHotAnswersCostNoCall(t *testing.T) {
 		}
 		time.Sleep(sweepEvery)
 		synctest.Wait()
-		if n := p.steps[0].(*answers).front.hot.EstimatedSize(); n != 0 {
+		if n := p.steps[0].step.(*answers).front.hot.EstimatedSize(); n != 0 {
 			t.Errorf("%d expired answers stay in front", n)
 		}
 	})
@@ -168,7 +168,7 @@ func TestTheIndexFollowsTheStore(t *testing.T) {
 		if v := here.Run(context.Background(), bodied("x")); v.Cache != Hit {
 			t.Errorf("stored by another router: %q", v.Cache)
 		}
-		a := here.steps[0].(*answers)
+		a := here.steps[0].step.(*answers)
 		for key := range a.index.until {
 			a.take([]sdk.Change{{Entry: sdk.Entry{Key: a.stored(key)}, Deleted: true}, {Entry: sdk.Entry{Key: "default/junk"}}})
 		}
@@ -279,7 +279,7 @@ func TestAShorterTimeOfARequest(t *testing.T) {
 
 // upper stores what is whole, and gives it in capitals to those who want a
 // stream.
-type upper struct{}
+type upper struct{ asStored }
 
 func (upper) Content(body []byte) []byte {
 	if bytes.HasPrefix(body, []byte("--")) {
@@ -303,7 +303,7 @@ func TestOneAnswerInBothForms(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p := asking(t, &cache{}, nil)
-		p.steps[0].(*answers).forms = upper{}
+		p.steps[0].step.(*answers).forms = upper{}
 		put(p.Run(context.Background(), bodied("q")).Keep, "text/plain", "word")
 		synctest.Wait()
 		q := bodied("q stream")

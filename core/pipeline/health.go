@@ -133,7 +133,7 @@ func (d *due) when(c *board.Channel, now time.Time) time.Time {
 // is no such step, or it does not know the channel.
 func (p *Pipeline) NextProbe(channel string) time.Time {
 	for _, s := range p.steps {
-		if h, ok := s.(*health); ok {
+		if h, ok := s.step.(*health); ok {
 			return h.nextProbe(channel)
 		}
 	}
@@ -156,7 +156,7 @@ func (h *health) nextProbe(channel string) time.Time {
 // of the parts that an answer has; 0: they have run out.
 func renewIn(k *board.Health, now time.Time) time.Duration {
 	end := k.Until
-	for _, until := range []time.Time{k.KeyUntil, k.ModelsUntil} {
+	for _, until := range []time.Time{k.KeyUntil, k.ModelsUntil, k.SpecsUntil, k.PricesUntil} {
 		if !until.IsZero() && until.Before(end) {
 			end = until
 		}
@@ -190,6 +190,12 @@ func (h *health) probe(ctx context.Context, c *board.Channel) {
 		if in := renewIn(&leased, now); in > 0 && answer.State != sdk.HealthDown {
 			next = in
 		}
+		// What the list did not say again is forgotten when it ends.
+		for _, until := range []time.Time{c.Health().SpecsUntil, c.Health().PricesUntil} {
+			if left := until.Sub(now); left > 0 {
+				next = min(next, left)
+			}
+		}
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -211,6 +217,14 @@ func (h *health) lease(a sdk.Health, now time.Time) board.Health {
 	if a.Listed {
 		out.Listed, out.Models = true, a.Models
 		out.ModelsUntil = until(a.ModelsLease, h.cfg.ModelsInterval)
+		for _, m := range a.Models {
+			if out.SpecsUntil.IsZero() && (m.ContextTokens > 0 || m.OutputTokens > 0) {
+				out.SpecsUntil = until(a.SpecsLease, h.cfg.SpecsInterval)
+			}
+			if out.PricesUntil.IsZero() && m.Price.Known {
+				out.PricesUntil = until(a.PricesLease, h.cfg.PricesInterval)
+			}
+		}
 	}
 	return out
 }

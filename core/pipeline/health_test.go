@@ -170,10 +170,34 @@ func TestProbesInTime(t *testing.T) {
 		{name: "by the answer's own lease", answer: with(func(h *sdk.Health) { h.Lease = sdk.For(time.Minute) }), earliest: 48 * time.Second, latest: 55 * time.Second},
 		{name: "by the key's lease", answer: with(func(h *sdk.Health) { h.KeyLease = sdk.For(time.Minute) }), earliest: 48 * time.Second, latest: 55 * time.Second},
 		{name: "by the models' lease", answer: with(func(h *sdk.Health) { h.ModelsLease = sdk.For(time.Minute) }), earliest: 48 * time.Second, latest: 55 * time.Second},
+		{
+			name: "by the specs' lease", earliest: 48 * time.Second, latest: 55 * time.Second,
+			answer: with(func(h *sdk.Health) {
+				h.Models, h.SpecsLease = []sdk.ModelInfo{{ID: "m", ContextTokens: 8000}}, sdk.For(time.Minute)
+			}),
+		},
+		{
+			name: "by the prices' lease", earliest: 48 * time.Second, latest: 55 * time.Second,
+			answer: with(func(h *sdk.Health) {
+				h.Models, h.PricesLease = []sdk.ModelInfo{{ID: "m", Price: sdk.Price{Known: true}}}, sdk.For(time.Minute)
+			}),
+		},
+		{
+			name: "what a list does not say has no lease", earliest: 240 * time.Second, latest: 271 * time.Second,
+			answer: with(func(h *sdk.Health) { h.SpecsLease, h.PricesLease = sdk.For(time.Minute), sdk.For(time.Minute) }),
+		},
 		{name: "down", answer: sdk.Health{State: sdk.HealthDown}, earliest: 3 * time.Second, latest: 6 * time.Second},
 		{name: "misconfigured", answer: sdk.Health{State: sdk.HealthMisconfigured}, earliest: 240 * time.Second, latest: 271 * time.Second},
 		{name: "nothing found out", err: errors.New("the plugin is down"), earliest: 3 * time.Second, latest: 6 * time.Second},
 		{name: "no lease", answer: with(func(h *sdk.Health) { h.Lease = sdk.NoLease }), earliest: 3 * time.Second, latest: 6 * time.Second},
+		{
+			// Its prices are forgotten in time.
+			name: "the prices do not come again", earliest: time.Second, latest: 12 * time.Second,
+			answer: with(func(h *sdk.Health) {
+				h.Models, h.PricesLease = []sdk.ModelInfo{{ID: "m", Price: sdk.Price{Known: true}}}, sdk.For(time.Minute)
+			}),
+			then: &whole,
+		},
 		{
 			// What runs out and is not found out again must not be asked for at once, for ever.
 			name: "the list does not come again", answer: with(func(h *sdk.Health) { h.ModelsLease = sdk.For(time.Minute) }),

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/maypok86/otter/v2"
@@ -14,6 +15,8 @@ type index struct {
 	mu    sync.RWMutex
 	most  int
 	until map[answerKey]int64 // Unix milliseconds
+
+	evicted atomic.Int64
 }
 
 // indexSample is how many keys are looked at for the one that goes.
@@ -43,6 +46,7 @@ func (x *index) note(k answerKey, expires time.Time) {
 			}
 		}
 		delete(x.until, first)
+		x.evicted.Add(1)
 	}
 	x.until[k] = expires.UnixMilli()
 }
@@ -72,7 +76,8 @@ func (x *index) len() int {
 // front is what is hot of the answers, in the router's own memory. nil keeps
 // nothing.
 type front struct {
-	hot *otter.Cache[answerKey, *kept]
+	hot     *otter.Cache[answerKey, *kept]
+	evicted atomic.Int64
 }
 
 // keptCost is what an answer costs beside its bytes.
@@ -82,10 +87,17 @@ func newFront(size int64) *front {
 	if size <= 0 {
 		return nil
 	}
-	return &front{hot: otter.Must(&otter.Options[answerKey, *kept]{
+	f := &front{}
+	f.hot = otter.Must(&otter.Options[answerKey, *kept]{
 		MaximumWeight: uint64(size),
 		Weigher:       func(_ answerKey, k *kept) uint32 { return uint32(len(k.value) + keptCost) },
-	})}
+		OnAtomicDeletion: func(e otter.DeletionEvent[answerKey, *kept]) {
+			if e.Cause == otter.CauseOverflow {
+				f.evicted.Add(1)
+			}
+		},
+	})
+	return f
 }
 
 func (f *front) get(key answerKey) *kept {

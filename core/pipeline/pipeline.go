@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,18 +31,33 @@ type Prober interface {
 	Probe(ctx context.Context, c sdk.Channel, declared []string) (sdk.Health, error)
 }
 
+// Guard is a guard plugin.
+type Guard interface {
+	Inspect(ctx context.Context, r sdk.Request, prompt []byte) (host.Ruling, error)
+}
+
 // Plugin is one running plugin; only the field of the kind it is used for is
 // looked at.
 type Plugin struct {
-	Manifest   sdk.Manifest
+	// Instance is the same where a reload carried the plugin over.
+	Instance any
+	Manifest sdk.Manifest
+	// Grants are those of its needs that the configuration grants.
+	Grants     []string
 	Selector   Selector
 	Prechecker Prechecker
 	Prober     Prober
 	Cache      sdk.Cache
 	Adapter    sdk.Adapter
+	Guard      Guard
 	// Epoch counts the starts of its process.
 	Epoch func() uint64
+	// SHA256 is that of its program, empty where it is not known.
+	SHA256 func() string
 }
+
+// Granted reports whether the plugin needs something and is granted it.
+func (p *Plugin) Granted(need string) bool { return slices.Contains(p.Grants, need) }
 
 // Plugins finds the running plugin of a configured one.
 type Plugins func(*config.Plugin) Plugin
@@ -55,17 +69,23 @@ type Options struct {
 	Plugins Plugins
 	// Preparer of the call step, shared by all pipelines.
 	Preparer *Preparer
-	// Forms of answers; nil: they are given as they were stored.
+	// Forms of requests and answers; nil: answers are given as they were stored.
 	Forms Forms
 	Log   hclog.Logger
 	// Now is time.Now where nil.
 	Now func() time.Time
+	// Last is the pipeline of this name before a reload, whose steps are carried
+	// over where nothing of them has changed: with their leases, indexes and
+	// queues. nil: there is none.
+	Last *Pipeline
 }
 
 // Pipeline runs requests through its steps.
 type Pipeline struct {
 	name  string
-	steps []step
+	steps []*runner
+	// before are the figures of steps that a reload has replaced, by name.
+	before map[string]StepStats
 	// Call holds the rules of the call step.
 	Call config.Call
 }
@@ -88,6 +108,8 @@ type Verdict struct {
 	Choice Choice
 	Reply  *Answer
 	Reject *Rejection
+	// Edited: the request's body is not what the client sent.
+	Edited bool
 	// Cache says what the cache step did: "", Hit, Miss or Bypass.
 	Cache string
 	// Share is the upstream call to take part in; nil: one of its own.
@@ -102,7 +124,12 @@ type Choice struct {
 	// Source is "asked", "fresh", "stale", "declared", "failed lease" or
 	// "pinned".
 	Source string
+	// Side is whose turn it was where the step has a canary: Primary, Canary or
+	// Fallback.
+	Side   string
 	Set    *board.Set
+	step   *choose
+	shadow *comparison // nil: the shadow was not asked
 }
 
 // Fallback tells whether a target stands in for the model that was asked for.
@@ -110,6 +137,14 @@ func (c *Choice) Fallback(t *board.Target) bool {
 	return c.Set != nil && !slices.ContainsFunc(c.Set.Members, func(m board.Member) bool {
 		return m.Target == t && m.Fallback == 0
 	})
+}
+
+// Step is the name of the step that chose; empty: none was reached.
+func (c *Choice) Step() string {
+	if c.step == nil {
+		return ""
+	}
+	return c.step.cfg.Name
 }
 
 // Rejection is a request's end without an upstream.
@@ -128,62 +163,70 @@ func New(o Options) (*Pipeline, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	p := &Pipeline{name: o.Config.Name}
+	if o.Forms == nil {
+		o.Forms = asStored{}
+	}
+	p := &Pipeline{name: o.Config.Name, before: make(map[string]StepStats)}
 	for _, s := range o.Config.Steps {
-		log := o.Log.Named(s.Name)
-		var st step
-		switch s.Kind {
-		case sdk.KindSelector:
-			st = newChoose(s, o, log)
-		case sdk.KindPrechecker:
-			st = newPrecheck(s, o, log)
-		case sdk.KindCache:
-			st = newAnswers(s, o, log)
-		case sdk.KindProber:
-			st = newHealth(s, o, log)
-		case sdk.KindAdapter:
+		if s.Kind == sdk.KindAdapter {
 			p.Call = s.Call
-			st = &call{cfg: s, preparer: o.Preparer}
-		default:
-			return nil, fmt.Errorf("pipeline %s: step %s has the kind %q", p.name, s.Name, s.Kind)
+		}
+		st := o.Last.carry(s, o.Plugins)
+		if st == nil {
+			var err error
+			if st, err = newRunner(s, o); err != nil {
+				return nil, fmt.Errorf("pipeline %s: %w", p.name, err)
+			}
+			p.countOn(o.Last, s)
 		}
 		p.steps = append(p.steps, st)
 	}
 	return p, nil
 }
 
+func newStep(s *config.Step, o Options) (step, error) {
+	log := o.Log.Named(s.Name)
+	switch s.Kind {
+	case sdk.KindGuard:
+		return newInspect(s, o, log), nil
+	case sdk.KindSelector:
+		return newChoose(s, o, log), nil
+	case sdk.KindPrechecker:
+		return newPrecheck(s, o, log), nil
+	case sdk.KindCache:
+		return newAnswers(s, o, log), nil
+	case sdk.KindProber:
+		return newHealth(s, o, log), nil
+	case sdk.KindAdapter:
+		return &call{cfg: s, preparer: o.Preparer}, nil
+	}
+	return nil, fmt.Errorf("step %s has the kind %q", s.Name, s.Kind)
+}
+
 // Name of the pipeline in the configuration.
 func (p *Pipeline) Name() string { return p.name }
 
 // Run takes the request through the steps in file order.
-func (p *Pipeline) Run(ctx context.Context, q *Request) Verdict {
-	var v Verdict
-	for _, s := range p.steps {
-		s.run(ctx, q, &v)
-		if v.Reply != nil || v.Reject != nil {
-			break
-		}
-	}
+func (p *Pipeline) Run(ctx context.Context, q *Request) (v Verdict) {
+	p.Decide(ctx, q, &v)
 	return v
 }
 
-// Background runs what the steps do behind the requests, until ctx ends. wait
-// returns when the last of it has been written after that.
-func (p *Pipeline) Background(ctx context.Context) (wait func()) {
-	var running sync.WaitGroup
+// Decide is Run into an empty verdict of the caller's.
+func (p *Pipeline) Decide(ctx context.Context, q *Request, v *Verdict) {
 	for _, s := range p.steps {
-		if b, ok := s.(interface{ background(context.Context) }); ok {
-			running.Go(func() { b.background(ctx) })
+		s.run(ctx, q, v)
+		if v.Reply != nil || v.Reject != nil {
+			return
 		}
 	}
-	return running.Wait
 }
 
 // Ready waits until the steps know what they have to know before the first
 // request, or until ctx ends: a request then goes without.
 func (p *Pipeline) Ready(ctx context.Context) {
 	for _, s := range p.steps {
-		if r, ok := s.(interface{ ready() <-chan struct{} }); ok {
+		if r, ok := s.step.(interface{ ready() <-chan struct{} }); ok {
 			select {
 			case <-r.ready():
 			case <-ctx.Done():
@@ -193,7 +236,7 @@ func (p *Pipeline) Ready(ctx context.Context) {
 	}
 }
 
-// StepStats are a step's figures since the pipeline was built.
+// StepStats are a step's figures since the router started.
 type StepStats struct {
 	Step string
 	Kind sdk.Kind
@@ -202,13 +245,18 @@ type StepStats struct {
 	Fresh, Stale, Asked, Failed int64
 	// Known is how many stored answers a cache step knows of.
 	Known int64
+	// Rejected requests and Edited ones, of a guard step.
+	Rejected, Edited int64
+	// Canary is counted in the above, too; nil: the step has none.
+	Canary *SideStats   `json:",omitempty"`
+	Shadow *ShadowStats `json:",omitempty"`
 }
 
 // Stats of every step, in file order.
 func (p *Pipeline) Stats() []StepStats {
 	var out []StepStats
 	for _, s := range p.steps {
-		out = append(out, s.stats())
+		out = append(out, s.stats().plus(p.before[s.name()]))
 	}
 	return out
 }

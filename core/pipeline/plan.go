@@ -11,6 +11,7 @@ import (
 
 	"github.com/smart-ai-router/smartrouter/core/board"
 	"github.com/smart-ai-router/smartrouter/sdk"
+	"github.com/smart-ai-router/smartrouter/sdk/host"
 )
 
 // Plan is a selector's answer, ready to be carried out. It is shared by every
@@ -19,8 +20,21 @@ type Plan struct {
 	tiers []tier
 	// hashed are the facts that tiers are balanced by.
 	hashed []sdk.Fact
+	// made says how a plugin made it; zero: none did.
+	made made
 	// turn counts the walks.
 	turn atomic.Uint64
+	// shadowed: the step's shadow was asked about it.
+	shadowed atomic.Bool
+}
+
+// made is what a plugin made a plan of.
+type made struct {
+	by   *side
+	at   time.Time
+	took time.Duration
+	live []host.Live
+	view *board.View
 }
 
 type tier struct {
@@ -63,19 +77,12 @@ func compile(p sdk.Plan, set *board.Set) (*Plan, error) {
 		if len(t.Picks) == 0 {
 			continue
 		}
-		c := tier{balance: t.Balance, picks: make([]pick, len(t.Picks))}
-		weights := make([]float64, len(t.Picks))
+		balance, weights := balanceOf(t)
+		c := tier{balance: balance, picks: make([]pick, len(t.Picks))}
 		for i, k := range t.Picks {
-			weights[i] = cmp.Or(k.Weight, 1)
 			m := members[k.Candidate.Ref]
 			c.picks[i] = pick{Target: m.Target, at: uint16(n), fallback: m.Fallback, weight: weights[i], reason: k.Reason}
 			n++
-		}
-		if c.balance == "" {
-			c.balance = sdk.LeastLoad
-			if slices.Min(weights) != slices.Max(weights) {
-				c.balance = sdk.Weighted
-			}
 		}
 		if c.balance == sdk.Weighted {
 			c.turns = spread(shares(weights))
@@ -93,6 +100,23 @@ func compile(p sdk.Plan, set *board.Set) (*Plan, error) {
 	}
 	out.turn.Store(rand.Uint64N(maxTurns)) // routers do not all begin with the same
 	return out, nil
+}
+
+// balanceOf is how a tier is balanced, and its weights, where the selector left
+// that to the core too.
+func balanceOf(t sdk.Tier) (sdk.Balance, []float64) {
+	weights := make([]float64, len(t.Picks))
+	for i, k := range t.Picks {
+		weights[i] = cmp.Or(k.Weight, 1)
+	}
+	switch {
+	case t.Balance != "":
+		return t.Balance, weights
+	case slices.Min(weights) != slices.Max(weights):
+		return sdk.Weighted, weights
+	default:
+		return sdk.LeastLoad, weights
+	}
 }
 
 // declared is the plan where no selector answers: the order of the file.

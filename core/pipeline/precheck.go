@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -27,6 +28,8 @@ type precheck struct {
 	now    func() time.Time
 	log    hclog.Logger
 	counts counts
+	// known, lapsed and unknown count the looks at what is known of channels.
+	known, lapsed, unknown atomic.Int64
 }
 
 // checkKey is a channel: that is what a prechecker finds out about, and there
@@ -58,7 +61,11 @@ func (p *precheck) run(ctx context.Context, q *Request, v *Verdict) {
 		return
 	}
 	if head.Channel.Known() {
-		p.renewBehind(head, q.Start)
+		if p.renewBehind(head, q.Start) {
+			p.lapsed.Add(1)
+		} else {
+			p.known.Add(1)
+		}
 		return
 	}
 	r := race{step: p}
@@ -77,16 +84,17 @@ func (p *precheck) run(ctx context.Context, q *Request, v *Verdict) {
 }
 
 // renewBehind renews the availability of a head whose last success is long
-// ago, without a wait.
-func (p *precheck) renewBehind(t *board.Target, now time.Time) {
+// ago, without a wait; false: it is not.
+func (p *precheck) renewBehind(t *board.Target, now time.Time) bool {
 	a := t.Channel.Availability()
 	if a == nil || now.Before(a.Until) {
-		return
+		return false
 	}
 	k := checkKey{t.Channel.Config}
 	if _, f, renew := p.leases.get(&k, now); f == missed || renew {
 		p.leases.renew(k, p.question(t))
 	}
+	return true
 }
 
 // leased is what a lease says of the target, if anything.
@@ -192,8 +200,14 @@ func (r *race) run(ctx context.Context, now time.Time) error {
 		if c.state, err = r.step.leased(c.Target, now); c.state != open {
 			failed = cmp.Or(failed, err)
 			r.settle(i)
+			if c.state == unknown {
+				r.step.unknown.Add(1)
+			} else {
+				r.step.known.Add(1)
+			}
 			continue
 		}
+		r.step.unknown.Add(1)
 		waiting++
 		go func() {
 			a, err := r.step.leases.ask(ctx, checkKey{c.Channel.Config}, r.step.question(c.Target))
@@ -274,6 +288,13 @@ func (p *Plan) tierOf(t *board.Target) int {
 		}
 	}
 	return len(p.tiers)
+}
+
+// memories are the looks; the entries are the board's.
+func (p *precheck) memories(time.Time) []board.Memory {
+	return []board.Memory{{
+		Kind: board.MemoryAvailability, Hits: p.known.Load(), StaleHits: p.lapsed.Load(), Misses: p.unknown.Load(),
+	}}
 }
 
 func (p *precheck) stats() StepStats {

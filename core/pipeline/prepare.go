@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -16,19 +19,42 @@ import (
 )
 
 // Preparer knows how targets are spoken to: the adapter of the target's
-// provider says, and its answer is leased. One serves all pipelines. It
-// implements upstream.Preparer.
+// provider says, and its answer is leased. One serves all pipelines of all
+// configurations in use. It implements upstream.Preparer.
 type Preparer struct {
-	adapters map[string]Plugin // by address
+	adapters atomic.Pointer[adapters]
+	applying sync.Mutex
 	leases   *table[prepareKey, prepared]
-	timeout  time.Duration
 	now      func() time.Time
 	counts   counts
 }
 
+// adapters of the configurations in use, that of the newest first. They do not
+// change.
+type adapters struct {
+	// version is another one when some address has another adapter.
+	version uint32
+	timeout time.Duration // of the newest configuration
+	sets    []*adapterSet
+}
+
+// adapterSet are the adapters of one configuration.
+type adapterSet struct{ byAddress map[string]Plugin }
+
+func (a *adapters) find(address string) (p Plugin, ok bool) {
+	for _, s := range a.sets {
+		if p, ok = s.byAddress[address]; ok {
+			break
+		}
+	}
+	return p, ok
+}
+
 type prepareKey struct {
 	// channel by identity: a reload that changes it makes a new one.
-	channel  *config.Channel
+	channel *config.Channel
+	// adapters is their version: what another adapter said is no answer.
+	adapters uint32
 	model    string
 	endpoint sdk.Endpoint
 	stream   bool
@@ -69,30 +95,55 @@ var preparedFor = sdk.Lease{Fresh: time.Hour, Stale: 24 * time.Hour}
 // within the step's time-out: it is usually back within some milliseconds.
 const adapterBackoff = 5 * time.Millisecond
 
-// NewPreparer finds the adapters of the configuration's channels. The longest
-// time-out of its call steps bounds a question to one.
-func NewPreparer(cfg *config.Config, plugins Plugins, now func() time.Time) *Preparer {
+// NewPreparer knows no adapter yet. A nil clock is time.Now.
+func NewPreparer(now func() time.Time) *Preparer {
 	if now == nil {
 		now = time.Now
 	}
-	p := &Preparer{
-		now: now, adapters: make(map[string]Plugin),
-		leases: newTable[prepareKey, prepared](tableEntries),
-	}
+	p := &Preparer{now: now, leases: newTable[prepareKey, prepared](tableEntries)}
+	p.adapters.Store(&adapters{})
+	return p
+}
+
+// Apply takes the adapters of a configuration's channels, before those of older
+// ones, which stay until their requests are over and retire is called: these may
+// still come to a channel that is gone. The longest time-out of the call steps
+// bounds a question to an adapter.
+func (p *Preparer) Apply(cfg *config.Config, plugins Plugins) (retire func()) {
+	own := &adapterSet{make(map[string]Plugin)}
 	for _, c := range cfg.Channels {
 		a := c.Provider.Adapter
-		if _, ok := p.adapters[a.Address()]; !ok && c.Off == "" {
-			p.adapters[a.Address()] = plugins(a)
+		if _, ok := own.byAddress[a.Address()]; !ok && c.Off == "" {
+			own.byAddress[a.Address()] = plugins(a)
 		}
 	}
+	var timeout time.Duration
 	for _, pl := range cfg.Pipelines {
 		for _, s := range pl.Steps {
 			if s.Kind == sdk.KindAdapter {
-				p.timeout = max(p.timeout, s.Timeout)
+				timeout = max(timeout, s.Timeout)
 			}
 		}
 	}
-	return p
+	p.applying.Lock()
+	defer p.applying.Unlock()
+	was := p.adapters.Load()
+	next := &adapters{version: was.version, timeout: timeout, sets: append([]*adapterSet{own}, was.sets...)}
+	for address, a := range own.byAddress {
+		if old, ok := was.find(address); ok && old.Instance != a.Instance {
+			next.version = was.version + 1
+		}
+	}
+	p.adapters.Store(next)
+	return func() { p.retire(own) }
+}
+
+func (p *Preparer) retire(own *adapterSet) {
+	p.applying.Lock()
+	defer p.applying.Unlock()
+	next := *p.adapters.Load()
+	next.sets = slices.DeleteFunc(slices.Clone(next.sets), func(s *adapterSet) bool { return s == own })
+	p.adapters.Store(&next)
 }
 
 // Forget drops what is leased for a channel: its answers turned out wrong.
@@ -104,19 +155,19 @@ func (p *Preparer) Forget(c *board.Channel) {
 // to. An endpoint that the provider does not have is an error that
 // [sdk.IsUnsupported] knows.
 func (p *Preparer) Prepare(ctx context.Context, c *board.Channel, model string, e sdk.Endpoint, stream bool) (*sdk.Prepared, error) {
-	k := prepareKey{channel: c.Config, model: model, endpoint: e, stream: stream}
+	k := prepareKey{channel: c.Config, adapters: p.adapters.Load().version, model: model, endpoint: e, stream: stream}
 	now := p.now()
 	l, f, renew := p.leases.get(&k, now)
 	leased := f == fresh || f == stale
 	if leased && !renew && !l.value.minted() {
 		return l.value.usable(now)
 	}
-	adapter, ok := p.adapters[c.Config.Provider.Adapter.Address()]
-	if !ok {
-		return nil, fmt.Errorf("channel %s: its adapter is not running", c.Config.Name)
+	adapter, err := p.adapter(c)
+	if err != nil {
+		return nil, err
 	}
 	if renew {
-		p.leases.renew(k, p.question(adapter, c, k))
+		p.leases.renew(k, p.question(c, k))
 	}
 	switch {
 	case leased && l.value.minted() && l.value.epoch != adapter.Epoch():
@@ -126,7 +177,7 @@ func (p *Preparer) Prepare(ctx context.Context, c *board.Channel, model string, 
 	case f == failed:
 		return nil, l.err
 	}
-	out, err := p.leases.ask(ctx, k, p.question(adapter, c, k))
+	out, err := p.leases.ask(ctx, k, p.question(c, k))
 	if err != nil {
 		p.counts.failed.Add(1)
 		if l == nil || !l.has {
@@ -137,11 +188,24 @@ func (p *Preparer) Prepare(ctx context.Context, c *board.Channel, model string, 
 	return out.usable(now)
 }
 
-func (p *Preparer) question(adapter Plugin, c *board.Channel, k prepareKey) question[prepared] {
+// adapter of a channel, as it runs now.
+func (p *Preparer) adapter(c *board.Channel) (Plugin, error) {
+	a, ok := p.adapters.Load().find(c.Config.Provider.Adapter.Address())
+	if !ok {
+		return a, fmt.Errorf("channel %s: its adapter is not running", c.Config.Name)
+	}
+	return a, nil
+}
+
+func (p *Preparer) question(c *board.Channel, k prepareKey) question[prepared] {
 	return question[prepared]{
-		now: p.now, timeout: p.timeout, lease: preparedFor,
+		now: p.now, timeout: p.adapters.Load().timeout, lease: preparedFor,
 		ask: func(ctx context.Context) (prepared, sdk.Lease, error) {
 			for {
+				adapter, err := p.adapter(c) // another one, where a reload comes between two tries
+				if err != nil {
+					return prepared{}, sdk.Lease{}, err
+				}
 				p.counts.asked.Add(1)
 				epoch := adapter.Epoch()
 				out, err := adapter.Adapter.Prepare(ctx, c.Info, k.model, k.endpoint, k.stream)
@@ -193,6 +257,10 @@ type call struct {
 func (c *call) name() string { return c.cfg.Name }
 
 func (c *call) run(context.Context, *Request, *Verdict) {}
+
+func (c *call) memories(now time.Time) []board.Memory {
+	return []board.Memory{c.preparer.leases.memory(memoryPrepared, now)}
+}
 
 func (c *call) stats() StepStats {
 	l := c.preparer.leases

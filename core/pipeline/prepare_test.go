@@ -31,7 +31,7 @@ func preparing(channels ...string) (*rig, *atomic.Int64, *Preparer, func(change 
 		{Steps: []*config.Step{callStep()}},
 		{Steps: []*config.Step{{Kind: sdk.KindSelector, Timeout: time.Hour}, {Kind: sdk.KindAdapter, Timeout: 200 * time.Millisecond}}},
 	}
-	return r, calls, NewPreparer(r.cfg, r.plugins, nil), func(change func(*sdk.Prepared) error) { answer = change }
+	return r, calls, preparerOf(r.cfg, r.plugins), func(change func(*sdk.Prepared) error) { answer = change }
 }
 
 func TestPreparedIsLeased(t *testing.T) {

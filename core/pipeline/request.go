@@ -28,6 +28,8 @@ type Request struct {
 	Temperature float64
 	// Header is the client's.
 	Header http.Header
+	// Format is the wire format that it speaks, by name, and Path what it called.
+	Format, Path string
 	// Body is valid until the request is answered.
 	Body []byte
 	// Start is when the request came.

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/smart-ai-router/smartrouter/core/board"
 	"github.com/smart-ai-router/smartrouter/sdk"
 )
 
@@ -25,7 +26,7 @@ type table[K key, V any] struct {
 	mu     sync.Mutex
 	asking map[K]*flight[V]
 
-	fresh, stale, missed, failed atomic.Int64
+	fresh, stale, missed, failed, evicted atomic.Int64
 }
 
 const (
@@ -43,8 +44,9 @@ type lease[K key, V any] struct {
 	// value is valid where has is set; a failed call may have none.
 	value V
 	has   bool
-	// fresh and until end the two spans of the lease.
-	fresh, until time.Time
+	// asked is when the value came; fresh and until end the two spans of the
+	// lease.
+	asked, fresh, until time.Time
 	// err is why the last call failed, remembered until failedUntil.
 	err         error
 	failedUntil time.Time
@@ -116,7 +118,7 @@ func (t *table[K, V]) get(k *K, now time.Time) (l *lease[K, V], f found, renew b
 
 // put keeps an answer, in place of an older one of the same key, in an empty
 // place, or in place of the lease of its set that ends first.
-func (t *table[K, V]) put(l *lease[K, V]) {
+func (t *table[K, V]) put(l *lease[K, V], now time.Time) {
 	set := t.set(&l.key)
 	at, first := 0, set[0].Load()
 	for i := range set {
@@ -129,7 +131,26 @@ func (t *table[K, V]) put(l *lease[K, V]) {
 			at, first = i, o
 		}
 	}
-	set[at].Store(l)
+	if out := set[at].Swap(l); out != nil && out.key != l.key && out.has && now.Before(out.until) {
+		t.evicted.Add(1)
+	}
+}
+
+// memory counts what is leased, fresh or stale. What a failed call left counts
+// as a miss.
+func (t *table[K, V]) memory(kind string, now time.Time) board.Memory {
+	m := board.Memory{
+		Kind: kind, Hits: t.fresh.Load(), StaleHits: t.stale.Load(),
+		Misses: t.missed.Load() + t.failed.Load(), Evicted: t.evicted.Load(),
+	}
+	for i := range t.sets {
+		for j := range t.sets[i] {
+			if l := t.sets[i][j].Load(); l != nil && l.has && now.Before(l.until) {
+				m.Entry(l.asked)
+			}
+		}
+	}
+	return m
 }
 
 // drop forgets one answer.
@@ -243,14 +264,14 @@ func (t *table[K, V]) land(k K, f *flight[V], span sdk.Lease, now time.Time) {
 			}
 			return
 		}
-		l.value, l.has = f.value, true
+		l.value, l.has, l.asked = f.value, true, now
 		l.fresh = now.Add(span.Fresh)
 		l.until = l.fresh.Add(span.Stale)
 	} else {
 		l.err, l.failedUntil = f.err, now.Add(failureMemory)
 		if old != nil && old.has {
-			l.value, l.has, l.fresh, l.until = old.value, true, old.fresh, old.until
+			l.value, l.has, l.asked, l.fresh, l.until = old.value, true, old.asked, old.fresh, old.until
 		}
 	}
-	t.put(l)
+	t.put(l, now)
 }

@@ -224,13 +224,13 @@ func TestTheTableIsBounded(t *testing.T) {
 	table := newTable[sameSet, int](64)
 	base := time.Now()
 	put := func(k int, end time.Duration) {
-		table.put(&lease[sameSet, int]{key: sameSet(k), value: k, has: true, fresh: base.Add(end), until: base.Add(end)})
+		table.put(&lease[sameSet, int]{key: sameSet(k), value: k, has: true, fresh: base.Add(end), until: base.Add(end)}, base)
 	}
 	// A full set, one of them a failure that brought nothing.
 	for k := range ways - 1 {
 		put(k, time.Duration(10+k)*time.Minute)
 	}
-	table.put(&lease[sameSet, int]{key: 100, err: errors.New("down"), failedUntil: base.Add(time.Second)})
+	table.put(&lease[sameSet, int]{key: 100, err: errors.New("down"), failedUntil: base.Add(time.Second)}, base)
 	for k := range ways - 1 {
 		if there(table, sameSet(k)) == nil {
 			t.Fatalf("%d went out of a set with room for it", k)
@@ -266,7 +266,7 @@ func TestForgetAndClear(t *testing.T) {
 		t.Error("forgot the wrong ones")
 	}
 	old := there(table, testKey("b"))
-	table.put(&lease[testKey, int]{key: "b", value: 9, has: true})
+	table.put(&lease[testKey, int]{key: "b", value: 9, has: true}, time.Time{})
 	table.drop(old)
 	if l := there(table, testKey("b")); l == nil || l.value != 9 {
 		t.Error("an answer was dropped for the one before it")
@@ -301,7 +301,7 @@ func TestTheTableUnderLoad(t *testing.T) {
 	}
 	wg.Wait()
 	// Renewals may be under way still; each leaves nothing behind.
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		table.mu.Lock()
 		left := len(table.asking)
 		table.mu.Unlock()

@@ -6,18 +6,18 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/smart-ai-router/smartrouter/core/server"
 )
 
 // dataDir is the folder of what outlives the router:
 //
-//	admin.token  what the admin listener asks for
+//	admin.token    what the admin listener asks for
+//	admin.address  where that is, while the router runs
 //	pepper       the router's own secret: API keys are digested with it
 //	plugins/     a folder for each plugin
 //	files/       what callers uploaded, and what their batches made
@@ -103,19 +103,34 @@ func keep(path string) (string, error) {
 	return s, nil
 }
 
-// Digest is what a configuration may hold in place of an API key. It is good
-// for the routers that use this data folder.
-func Digest(dir, key string) (string, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", fmt.Errorf("data folder: %w", err)
+// addressFile is where a router says where its admin listener is: commands find
+// it there whatever its configuration says by now.
+const addressFile = "admin.address"
+
+func (d *dataDir) tell(admin net.Addr) error {
+	path := filepath.Join(d.dir, addressFile)
+	if admin == nil {
+		return d.untell()
 	}
-	pepper, err := keepPepper(dir)
-	if err != nil {
-		return "", err
+	if err := os.WriteFile(path, []byte(admin.String()+"\n"), 0o600); err != nil {
+		return fmt.Errorf("data folder: %w", err)
 	}
-	keys, err := server.NewKeys(pepper, nil)
-	if err != nil {
-		return "", err
+	return nil
+}
+
+func (d *dataDir) untell() error {
+	if err := os.Remove(filepath.Join(d.dir, addressFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("data folder: %w", err)
 	}
-	return keys.Digest(key), nil
+	return nil
+}
+
+// AdminAddress is where the router listens for its operator that uses the data
+// folder, or did; empty: none has said so.
+func AdminAddress(dir string) (string, error) {
+	b, err := os.ReadFile(filepath.Join(dir, addressFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	return strings.TrimSpace(string(b)), err
 }

@@ -1,18 +1,23 @@
-// Package router puts the parts together: one configuration, running.
+// Package router puts the parts together: one router, running.
+//
+//	router.go   Router: what lives as long as the process; Open, Close
+//	edition.go  one configuration at work: its plugins, pipelines and state
+//	reload.go   going over to another configuration, plan.go: what that would change
+//	watch.go    doing so when a file changes
+//	plugins.go  orders about single plugins
+//	serve.go    Serve: listens until its context ends, then drains
+//	follow.go   who gets the decisions
+//	store.go    where state is kept, whatever configuration is at work
+//	check.go    a configuration's plugins, only asked whether it is right
+//	fleet.go    following the other routers; accounts.go: how they know accounts
+//	data.go     the folder of what outlives the router
 //
 // Open starts the plugins and builds what requests run on, without listening;
-// a dry run needs no more. Serve listens until its context ends, then drains.
+// a dry run needs no more.
 package router
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
-	"fmt"
-	"net"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -22,13 +27,13 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/smart-ai-router/smartrouter/core/batch"
 	"github.com/smart-ai-router/smartrouter/core/board"
 	"github.com/smart-ai-router/smartrouter/core/catalog"
 	"github.com/smart-ai-router/smartrouter/core/config"
+	"github.com/smart-ai-router/smartrouter/core/decision"
+	"github.com/smart-ai-router/smartrouter/core/fleet"
 	"github.com/smart-ai-router/smartrouter/core/pipeline"
 	"github.com/smart-ai-router/smartrouter/core/server"
-	"github.com/smart-ai-router/smartrouter/core/telemetry"
 	"github.com/smart-ai-router/smartrouter/core/upstream"
 	"github.com/smart-ai-router/smartrouter/sdk"
 )
@@ -46,23 +51,57 @@ type Options struct {
 	Unlogged func() uint64
 	// Version is what telemetry says of the router.
 	Version string
+	Dev     Dev
 }
 
-// Router is a running configuration.
+// Dev is for those who write a plugin; a router in service has none of it.
+type Dev struct {
+	// Adapt changes each configuration that is read.
+	Adapt func(*config.Config)
+	// Watch puts itself between the pipelines and a plugin.
+	Watch func(*config.Plugin, pipeline.Plugin) pipeline.Plugin
+	// Follow is given each request at its end.
+	Follow func(*decision.Decision)
+	// Reattach has the plugins whose process their author started.
+	Reattach map[string]sdk.Reattach
+}
+
+// Router is what lives as long as the process. What a configuration decides is
+// its present edition's.
 type Router struct {
-	cfg     *config.Config
 	log     hclog.Logger
 	data    dataDir
 	metrics *server.Metrics
+	desk    *decision.Desk
+	records *decision.File
 	version string
-	state   *server.State
+	dev     Dev
 
-	catalog *catalog.Catalog
-	plugins *catalog.Set
-	board   *board.Board
+	catalog    *catalog.Catalog
+	board      *board.Board
+	preparer   *pipeline.Preparer
+	dispatcher *upstream.Dispatcher
+	store      store
+	accounts   *accounts
+	fleet      *fleet.Fleet
+	away       atomic.Bool // the store, when others' changes were looked for last
+	pins       *server.Pins
 
-	stop       context.CancelFunc // of what runs behind the requests
-	background sync.WaitGroup     // of what the store gets, to the last write
+	present atomic.Pointer[edition]
+	// changing is held while one edition takes the place of another, and
+	// serving, which is nil before Serve, goes with it.
+	changing sync.Mutex
+	serving  *serving
+	reloads  reloads
+	started  *config.Config
+	// seen is how the configuration's files looked when they were read, and
+	// changed is told when another edition is at work.
+	seen    atomic.Pointer[string]
+	changed chan struct{}
+
+	running    context.Context // of what runs behind the requests
+	stop       context.CancelFunc
+	background sync.WaitGroup // of what the store gets, to the last write
 }
 
 // readyTimeout is how long the start waits for what the steps have to know
@@ -71,91 +110,91 @@ const readyTimeout = 3 * time.Second
 
 // Open starts the plugins and builds the pipelines.
 func Open(ctx context.Context, o Options) (_ *Router, err error) {
-	r := &Router{cfg: o.Config, log: o.Log, version: o.Version}
+	r := &Router{log: o.Log, version: o.Version, started: o.Config, changed: make(chan struct{}, 1), dev: o.Dev}
+	seen := look(o.Config.Files)
+	r.seen.Store(&seen)
+	r.adapt(o.Config)
+	r.running, r.stop = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
 		if err != nil {
-			r.Close(context.WithoutCancel(ctx))
+			r.Close()
 		}
 	}()
 	if r.data, err = openDataDir(o.DataDir); err != nil {
 		return nil, err
 	}
-	r.metrics = server.NewMetrics(func() *server.State { return r.state })
+	r.desk, r.records = decision.NewDesk(), decision.NewFile(o.Log.Named("record"))
+	r.metrics = server.NewMetrics(r.State)
+	r.metrics.Decisions(r.desk, r.records)
 	if o.Unlogged != nil {
 		r.metrics.Unlogged(o.Unlogged)
 	}
-	keys, err := server.NewKeys(r.data.pepper, o.Config.Keys)
-	if err != nil {
-		return nil, err
-	}
 	r.board = board.New(nil)
+	r.board.Share(o.Config.Shared())
 	r.board.Observe(r.metrics.Bans(o.Log.Named("board")))
 	r.board.Apply(o.Config)
-
-	// Plugins start before there is a dispatcher; one that asks so early is told to wait.
-	var dispatcher atomic.Pointer[upstream.Dispatcher]
+	r.preparer = pipeline.NewPreparer(nil)
+	r.dispatcher = upstream.New(upstream.Options{
+		Board: r.board, Preparer: r.preparer, Log: o.Log.Named("upstream"), Observer: r.metrics,
+	})
+	r.accounts = newAccounts(r.data.pepper)
+	r.fleet = fleet.New(fleet.Options{Store: &r.store, Board: r.board, Account: r.accounts.fingerprint, Terms: r.terms})
+	r.pins = server.NewPins(server.PinsOptions{Store: &r.store, Account: r.accounts.fingerprint, Failed: r.unstored})
 	r.catalog, err = catalog.New(catalog.Options{
-		Log: o.Log.Named("plugin"), Self: o.Self, Observer: r.metrics,
+		Log: o.Log.Named("plugin"), Self: o.Self, Observer: r.metrics, Reattach: o.Dev.Reattach,
 		DataDir: filepath.Join(o.DataDir, "plugins"), RuntimeDir: filepath.Join(o.DataDir, "run"),
+		Secret: r.secret,
 		Upstream: func(ctx context.Context, _ *config.Plugin, channel string, q sdk.UpstreamRequest) (sdk.UpstreamResponse, error) {
-			d := dispatcher.Load()
-			if d == nil {
+			if r.present.Load() == nil { // plugins start before there are adapters
 				return sdk.UpstreamResponse{}, status.Error(codes.Unavailable, "the router is starting")
 			}
-			return d.Do(ctx, channel, q)
+			return r.dispatcher.Do(ctx, channel, q)
 		},
 	})
 	if err != nil {
 		return nil, err
 	}
-	if r.plugins, err = r.catalog.Load(ctx, o.Config.Plugins); err != nil {
+	e, err := r.build(ctx, o.Config, nil)
+	if err != nil {
 		return nil, err
 	}
-	preparer := pipeline.NewPreparer(o.Config, r.plugin, nil)
-	d := upstream.New(upstream.Options{
-		Board: r.board, Preparer: preparer, Log: o.Log.Named("upstream"), Observer: r.metrics,
-	})
-	dispatcher.Store(d)
-	r.state = &server.State{
-		Config: o.Config, Keys: keys, Board: r.board, Dispatcher: d,
-		Pipelines: make(map[*config.Pipeline]*pipeline.Pipeline),
-		Plugins:   r.statuses,
-		Pins: server.NewPins(server.PinsOptions{
-			Store: r.plugin(o.Config.Store).Cache, Account: r.account, Failed: r.unstored,
-		}),
+	return r, r.start(ctx, e)
+}
+
+// read is what the configuration's file says now.
+func (r *Router) read() (*config.Config, error) {
+	cfg, err := config.Load(r.started.Path)
+	if err == nil {
+		r.adapt(cfg)
 	}
-	for _, c := range o.Config.Pipelines {
-		p, err := pipeline.New(pipeline.Options{
-			Config: c, Board: r.board, Plugins: r.plugin, Preparer: preparer, Forms: server.Forms{}, Log: o.Log.Named("pipeline"),
-		})
-		if err != nil {
-			return nil, err
-		}
-		r.state.Pipelines[c] = p
+	return cfg, err
+}
+
+func (r *Router) adapt(c *config.Config) {
+	if r.dev.Adapt != nil {
+		r.dev.Adapt(c)
 	}
-	return r, r.start(ctx)
 }
 
 // start restores what is known and begins what runs behind the requests.
-func (r *Router) start(ctx context.Context) error {
-	bg, stop := context.WithCancel(context.WithoutCancel(ctx))
-	r.stop = stop
-	store := r.plugin(r.cfg.Store).Cache
-	if err := r.board.Restore(ctx, store, r.account); err != nil {
+func (r *Router) start(ctx context.Context, e *edition) error {
+	r.accounts.share(e.cfg.Shared())
+	r.store.set(e.plugin(e.cfg.Store))
+	if err := r.board.Restore(ctx, &r.store, r.accounts.fingerprint); err != nil {
 		// What was known is found out anew.
 		r.log.Warn("store not read", "err", err)
 	}
-	r.background.Go(func() { r.board.Keep(bg, store, r.account, r.unstored) })
-	r.background.Go(func() { r.state.Pins.Write(bg) })
-	for _, p := range r.state.Pipelines {
-		r.background.Go(p.Background(bg))
-	}
+	r.change(e, listeners{})
+	r.background.Go(func() { r.board.Keep(r.running, &r.store, r.accounts.fingerprint, r.unstored) })
+	r.background.Go(func() { r.pins.Write(r.running) })
+	r.background.Go(func() { r.fleet.Run(r.running) })
+	go r.board.Follow(r.running, &r.store, r.accounts.fingerprint, r.poll, r.looked)
 	wait, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	for _, p := range r.state.Pipelines {
+	for _, p := range e.state.Pipelines {
 		p.Ready(wait)
 	}
-	go r.state.Dispatcher.WarmUp(bg, r.cfg.Server.WarmUp)
+	go r.dispatcher.WarmUp(r.running, e.cfg.Server.WarmUp)
 	return ctx.Err()
 }
 
@@ -165,118 +204,46 @@ func (r *Router) unstored(err error) {
 	r.log.Warn("store not written", "err", err)
 }
 
-// account is a channel's fingerprint for the store: the credential is in it,
-// and can't be found from it.
-func (r *Router) account(c *config.Channel) string {
-	h := hmac.New(sha256.New, r.data.pepper)
-	for _, part := range []string{c.Provider.Name, c.BaseURL, c.Secret.Reveal()} {
-		fmt.Fprintf(h, "%d:%s", len(part), part)
-	}
-	return hex.EncodeToString(h.Sum(nil))
-}
-
-// plugin is a running plugin as pipelines use it.
-func (r *Router) plugin(c *config.Plugin) pipeline.Plugin {
-	i := r.plugins.Plugin(c.Address())
-	return pipeline.Plugin{
-		Manifest: i.Manifest(), Selector: i.Selector(), Prechecker: i.Prechecker(),
-		Prober: i.Prober(), Cache: i.Cache(), Adapter: i.Adapter(),
-		Epoch: func() uint64 { return i.Status().Epoch },
-	}
-}
-
-// statuses of the plugins now.
-func (r *Router) statuses() []catalog.Status {
-	var out []catalog.Status
-	for _, i := range r.plugins.Plugins() {
-		out = append(out, i.Status())
-	}
-	return out
-}
-
-// State is what requests run on.
-func (r *Router) State() *server.State { return r.state }
-
-// Serve listens until ctx ends, then drains. ready is called with the
-// addresses when both listeners are open.
-func (r *Router) Serve(ctx context.Context, ready func(public, admin net.Addr)) error {
-	batches, err := batch.Open(batch.Options{
-		Dir: r.data.dir, Config: r.cfg.Batch, MaxLine: r.cfg.Server.MaxBody, Log: r.log.Named("batch"),
-	})
-	if err != nil {
-		return err
-	}
-	defer batches.Close()
-	follow, err := telemetry.New(ctx, &r.cfg.Telemetry, r.version, r.log.Named("telemetry"))
-	if err != nil {
-		return err
-	}
-	defer r.flush(ctx, follow)
-	s := server.New(server.Options{
-		Log: r.log.Named("server"), Metrics: r.metrics, AdminToken: r.data.token, State: r.state, Batches: batches, Telemetry: follow,
-	})
-	var listen net.ListenConfig
-	public, err := listen.Listen(ctx, "tcp", r.cfg.Server.Address)
-	if err != nil {
-		return fmt.Errorf("server.address: %w", err)
-	}
-	var admin net.Listener
-	failed := make(chan error, 2)
-	var adminAddr net.Addr
-	if r.cfg.Admin.Address != "" {
-		if admin, err = listen.Listen(ctx, "tcp", r.cfg.Admin.Address); err != nil {
-			public.Close()
-			return fmt.Errorf("admin.address: %w", err)
+// secret is a channel's credential, for plugins that are granted it.
+func (r *Router) secret(channel string) config.Secret {
+	for _, c := range r.board.View().Channels {
+		if c.Config.Name == channel {
+			return c.Config.Secret
 		}
-		adminAddr = admin.Addr()
-		go func() { failed <- s.ServeAdmin(admin) }()
 	}
-	go func() { failed <- s.ServePublic(public) }()
-	working, rest := context.WithCancel(ctx)
-	defer rest()
-	go batches.Run(working, s)
-	ready(public.Addr(), adminAddr)
-	select {
-	case err = <-failed:
-	case <-ctx.Done():
-	}
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.cfg.Server.DrainTimeout)
-	defer cancel()
-	rest()
-	drained := make(chan struct{})
-	go func() {
-		defer close(drained)
-		batches.Drain(drain)
-	}()
-	defer func() { <-drained }()
-	if derr := s.Drain(drain); derr != nil && !errors.Is(derr, context.DeadlineExceeded) {
-		err = errors.Join(err, derr)
-	}
-	return err
+	return ""
 }
 
-// flush sends what is left of the telemetry, once the last request has ended.
-func (r *Router) flush(ctx context.Context, t *telemetry.Telemetry) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
-	defer cancel()
-	if err := t.Close(ctx); err != nil {
-		r.log.Warn("telemetry not sent", "err", err)
+// State is what requests run on; nil: nothing does yet.
+func (r *Router) State() *server.State {
+	if e := r.present.Load(); e != nil {
+		return e.state
 	}
+	return nil
 }
 
 // closeTimeout bounds the end of the plugins.
 const closeTimeout = 5 * time.Second
 
-// Close ends everything that Open began.
-func (r *Router) Close(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, closeTimeout)
+// Close ends everything that Open began. It takes no context, as that of who
+// ends the router has usually ended: what waits is written and the plugins end
+// in order, within closeTimeout.
+func (r *Router) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
-	if r.stop != nil {
-		r.stop()
-		r.background.Wait()
+	r.stop()
+	r.changing.Lock() // until a reload under way has given up
+	defer r.changing.Unlock()
+	r.background.Wait()
+	if r.dispatcher != nil {
+		r.dispatcher.Close()
 	}
-	if r.state != nil {
-		r.state.Dispatcher.Close()
+	if r.desk != nil {
+		r.desk.Close(ctx)
+		if e := r.present.Load(); e != nil {
+			e.closeFeeds(ctx)
+		}
+		r.records.Close(ctx)
 	}
 	var err error
 	if r.catalog != nil {
@@ -284,27 +251,4 @@ func (r *Router) Close(ctx context.Context) error {
 	}
 	r.data.close()
 	return err
-}
-
-// Check starts the configured plugins in a folder of their own, has them check
-// their config blocks, and stops them.
-func Check(ctx context.Context, cfg *config.Config, self []string, log hclog.Logger) error {
-	dir, err := os.MkdirTemp("", "smartrouter-check-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	c, err := catalog.New(catalog.Options{
-		Log: log.Named("plugin"), Self: self, RuntimeDir: dir, DataDir: dir,
-		Upstream: func(context.Context, *config.Plugin, string, sdk.UpstreamRequest) (sdk.UpstreamResponse, error) {
-			return sdk.UpstreamResponse{}, status.Error(codes.Unavailable, "the configuration is only being checked")
-		},
-	})
-	if err != nil {
-		return err
-	}
-	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
-	defer cancel()
-	err = c.Check(ctx, cfg.Plugins)
-	return errors.Join(err, c.Close(ending))
 }

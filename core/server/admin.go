@@ -21,12 +21,16 @@ func (s *Server) adminRoutes(token string) http.Handler {
 	r.HandleFunc("/admin/channels", s.channels).Methods(http.MethodGet)
 	r.HandleFunc("/admin/ban", s.ban).Methods(http.MethodPost)
 	r.HandleFunc("/admin/unban", s.unban).Methods(http.MethodPost)
+	r.HandleFunc("/admin/reload", s.reload).Methods(http.MethodPost)
+	r.HandleFunc("/admin/plugin/reload", s.pluginOrder(s.reloadPlugin)).Methods(http.MethodPost)
+	r.HandleFunc("/admin/plugin/quarantine", s.pluginOrder(s.quarantinePlugin)).Methods(http.MethodPost)
+	r.HandleFunc("/admin/plugin/unquarantine", s.pluginOrder(s.releasePlugin)).Methods(http.MethodPost)
+	r.HandleFunc("/admin/plan", s.plan).Methods(http.MethodGet)
 	r.HandleFunc("/admin/explain", s.explain).Methods(http.MethodPost)
 	r.NotFoundHandler = http.HandlerFunc(adminNotFound)
-	want := []byte("Bearer " + token)
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		got := []byte(req.Header.Get("Authorization"))
-		if subtle.ConstantTimeCompare(got, want) != 1 {
+		got := bearer(req.Header)
+		if got == "" || subtle.ConstantTimeCompare([]byte(got), []byte(token)) != 1 {
 			w.Header().Set("WWW-Authenticate", "Bearer")
 			fail(w, &wire.Error{
 				Status: http.StatusUnauthorized, Type: "invalid_request_error", Code: "invalid_admin_token",
@@ -41,14 +45,17 @@ func (s *Server) adminRoutes(token string) http.Handler {
 func adminNotFound(w http.ResponseWriter, r *http.Request) {
 	fail(w, &wire.Error{
 		Status: http.StatusNotFound, Type: "invalid_request_error", Code: "unknown_url",
-		Message: "Unknown request URL: " + r.Method + " " + r.URL.Path + ". There are GET /metrics, /admin/status, /admin/stats and /admin/channels, and POST /admin/explain, /admin/ban and /admin/unban.",
+		Message: "Unknown request URL: " + r.Method + " " + r.URL.Path + ". There are GET /metrics, /admin/status, /admin/stats, /admin/channels and /admin/plan, and POST /admin/explain, /admin/ban, /admin/unban, /admin/reload and /admin/plugin/reload, quarantine and unquarantine.",
 	})
 }
 
 // Status is what GET /admin/status answers.
 type Status struct {
-	Channels  []ChannelStatus  `json:"channels"`
-	Models    int              `json:"models"`
+	Config   ConfigStatus    `json:"config"`
+	Channels []ChannelStatus `json:"channels"`
+	Models   int             `json:"models"`
+	// Fleet is the routers that share the store; nil: it is this router's own.
+	Fleet     *FleetStatus     `json:"fleet,omitempty"`
 	Plugins   []catalog.Status `json:"plugins"`
 	Pipelines []PipelineStatus `json:"pipelines"`
 }
@@ -62,7 +69,11 @@ type PipelineStatus struct {
 // Status of everything now.
 func (st *State) Status() Status {
 	view := st.Board.View()
-	out := Status{Models: len(view.Names()), Plugins: st.Plugins(), Channels: st.Channels(time.Now())}
+	out := Status{
+		Config: ConfigStatus{Path: st.Config.Path, Hash: st.Print, Since: st.Since},
+		Models: len(view.Names()), Plugins: st.Plugins(), Channels: st.Channels(time.Now()),
+		Fleet: st.fleetStatus(),
+	}
 	for _, p := range st.Config.Pipelines {
 		pl := st.Pipelines[p]
 		out.Pipelines = append(out.Pipelines, PipelineStatus{Name: pl.Name(), Steps: pl.Stats()})
@@ -71,5 +82,7 @@ func (st *State) Status() Status {
 }
 
 func (s *Server) status(w http.ResponseWriter, _ *http.Request) {
-	answer(w, http.StatusOK, s.state.Load().Status())
+	st := s.state.Load().Status()
+	st.Config.Last = s.operator.LastReload()
+	answer(w, http.StatusOK, st)
 }

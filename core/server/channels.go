@@ -31,8 +31,36 @@ type ChannelStatus struct {
 	ErrorRate float64 `json:"error_rate"`
 	// NextProbe; nil: not known.
 	NextProbe *time.Time `json:"next_probe,omitempty"`
+	// Limits that it has.
+	Limits []LimitStatus `json:"limits,omitempty"`
 	// Bans of the channel itself, then of its models.
 	Bans []BanStatus `json:"bans,omitempty"`
+}
+
+// LimitStatus is one limit of a channel.
+type LimitStatus struct {
+	// Limit is in_flight, or requests or tokens in a minute.
+	Limit board.Limit `json:"limit"`
+	Most  int64       `json:"most"`
+	// Share that this router has of it; nil: all, as it shares it with nobody.
+	Share *int64 `json:"share,omitempty"`
+	// Used by this router.
+	Used int64 `json:"used"`
+}
+
+func limits(c *board.Channel) (out []LimitStatus) {
+	for _, l := range board.Limits {
+		most := c.Most(l)
+		if most == 0 {
+			continue
+		}
+		s := LimitStatus{Limit: l, Most: most, Used: c.Used(l)}
+		if share := c.Share(l); share != board.Whole {
+			s.Share = &share
+		}
+		out = append(out, s)
+	}
+	return out
 }
 
 // BanStatus is one ban that lasts.
@@ -72,7 +100,7 @@ func (st *State) Channels(now time.Time) []ChannelStatus {
 		state, why := channelState(c, now)
 		s := ChannelStatus{
 			Name: c.Config.Name, Provider: c.Config.Provider.Name, State: state, Why: why,
-			Key: c.Key(now).String(), InFlight: c.InFlight(), Queued: c.Queued(),
+			Key: c.Key(now).String(), InFlight: c.InFlight(), Queued: c.Queued(), Limits: limits(c),
 		}
 		if b := c.Ban(); b != nil && !b.Ended(now) {
 			ban := banStatus("", b)

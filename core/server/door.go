@@ -98,6 +98,9 @@ type guest struct {
 	once sync.Once
 }
 
+// NetConn is the connection below.
+func (g *guest) NetConn() net.Conn { return g.Conn }
+
 // Close is part of net.Conn.
 func (g *guest) Close() error {
 	g.once.Do(func() { g.door.open.Add(-1) })

@@ -7,7 +7,6 @@ import (
 
 	"github.com/smart-ai-router/smartrouter/core/pipeline"
 	"github.com/smart-ai-router/smartrouter/core/wire"
-	"github.com/smart-ai-router/smartrouter/core/wire/openai"
 )
 
 // Explanation is a dry run of one request.
@@ -24,14 +23,14 @@ type Explanation struct {
 
 // Explain runs the request's pipeline without sending anything to a model.
 func (st *State) Explain(ctx context.Context, urlPath string, header http.Header, body []byte) (*Explanation, *wire.Error) {
-	e, ok := endpoints[urlPath]
+	e, ok := entryOf(urlPath, nil)
 	if !ok {
 		return nil, &wire.Error{
 			Status: http.StatusBadRequest, Type: "invalid_request_error", Code: "unknown_url",
 			Message: "No pipeline serves the path " + urlPath + ".",
 		}
 	}
-	req, werr := read(e, header.Get("Content-Type"), body)
+	req, werr := e.read(urlPath, nil, header, body)
 	if werr != nil {
 		return nil, werr
 	}
@@ -42,11 +41,8 @@ func (st *State) Explain(ctx context.Context, urlPath string, header http.Header
 			Message: "No route takes the model " + req.Model + " at " + urlPath + ".",
 		}
 	}
-	q := &pipeline.Request{
-		Facts: facts(&req, "", len(body), header, st), Fallbacks: req.Fallbacks,
-		Usage: req.Usage, N: req.N, Temperature: openai.Temperature(body, &req),
-		Header: header, Body: body, Start: time.Now(),
-	}
+	q := new(pipeline.Request)
+	ask(q, st, e, urlPath, "", header, &req, body, time.Now())
 	if req.Previous != "" {
 		if q.Channel, _, werr = st.follow(ctx, "", req.Previous); werr != nil {
 			return nil, werr
@@ -76,7 +72,8 @@ func (st *State) Explain(ctx context.Context, urlPath string, header http.Header
 // explain answers POST /admin/explain?path=/v1/chat/completions with a dry
 // run of the request in its body.
 func (s *Server) explain(w http.ResponseWriter, r *http.Request) {
-	st := s.state.Load()
+	st := s.use()
+	defer st.over()
 	body, werr := readBody(w, r, st.Config.Server.MaxBody)
 	if werr == nil {
 		urlPath := r.URL.Query().Get("path")

@@ -7,16 +7,20 @@ import (
 	"time"
 
 	"github.com/smart-ai-router/smartrouter/core/wire"
+	"github.com/smart-ai-router/smartrouter/core/wire/hub"
 	"github.com/smart-ai-router/smartrouter/core/wire/openai"
 )
 
 // fail answers an error in OpenAI's shape.
-func fail(w http.ResponseWriter, e *wire.Error) {
+func fail(w http.ResponseWriter, e *wire.Error) { failIn(openai.Format, w, e) }
+
+// failIn answers an error in the shape of a format.
+func failIn(f *hub.Format, w http.ResponseWriter, e *wire.Error) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(e.Status)
-	w.Write(openai.AppendError(nil, e))
+	w.Write(f.In.Error(nil, e))
 }
 
 // retryAfter tells SDKs when to come back, in the two forms that they read.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/smart-ai-router/smartrouter/core/config"
 	"github.com/smart-ai-router/smartrouter/core/wire"
+	"github.com/smart-ai-router/smartrouter/core/wire/gemini"
 )
 
 // guard decides who may ask. A page in the user's browser can send requests to
@@ -20,8 +21,10 @@ type guard struct {
 	keys *Keys
 }
 
+func guardOf(st *State) guard { return guard{cfg: &st.Config.Server, keys: st.Keys} }
+
 // caller is the name of the API key, or anonymous.
-func (g *guard) caller(r *http.Request) (string, *wire.Error) {
+func (g guard) caller(r *http.Request) (string, *wire.Error) {
 	if origin := r.Header.Get("Origin"); origin != "" && !g.listed(origin) {
 		return "", &wire.Error{
 			Status: http.StatusForbidden, Type: "invalid_request_error", Code: "origin_not_allowed",
@@ -29,7 +32,7 @@ func (g *guard) caller(r *http.Request) (string, *wire.Error) {
 		}
 	}
 	if g.keys.Required() {
-		key := credential(r.Header)
+		key := credential(r)
 		if key == "" {
 			return "", &wire.Error{
 				Status: http.StatusUnauthorized, Type: "invalid_request_error", Code: "missing_api_key",
@@ -54,27 +57,41 @@ func (g *guard) caller(r *http.Request) (string, *wire.Error) {
 	return "", nil
 }
 
-// credential is the caller's key in any of the forms that SDKs send.
-func credential(h http.Header) string {
-	if a := h.Get("Authorization"); len(a) > 7 && strings.EqualFold(a[:7], "Bearer ") {
-		return strings.TrimSpace(a[7:])
-	}
-	for _, name := range [...]string{"X-Api-Key", "Api-Key", "X-Goog-Api-Key"} {
-		if v := h.Get(name); v != "" {
-			return v
-		}
+// bearer is the token of an Authorization header, whose scheme may be in any
+// case (RFC 9110).
+func bearer(h http.Header) string {
+	const scheme = "Bearer "
+	if a := h.Get("Authorization"); len(a) > len(scheme) && strings.EqualFold(a[:len(scheme)], scheme) {
+		return strings.TrimSpace(a[len(scheme):])
 	}
 	return ""
 }
 
-func (g *guard) listed(origin string) bool {
+// credential is the caller's key in any of the forms that SDKs send.
+func credential(r *http.Request) string {
+	h := r.Header
+	if token := bearer(h); token != "" {
+		return token
+	}
+	for _, name := range [...]string{"X-Api-Key", "Api-Key", geminiKey} {
+		if v := h.Get(name); v != "" {
+			return v
+		}
+	}
+	if r.URL.RawQuery != "" && formatOf(r) == gemini.Format {
+		return r.URL.Query().Get("key")
+	}
+	return ""
+}
+
+func (g guard) listed(origin string) bool {
 	return slices.ContainsFunc(g.cfg.Origins, func(o string) bool {
 		return o == "*" || strings.EqualFold(o, origin)
 	})
 }
 
 // addressed reports whether the Host header names this machine.
-func (g *guard) addressed(hostport string) bool {
+func (g guard) addressed(hostport string) bool {
 	host := hostport
 	if h, _, err := net.SplitHostPort(hostport); err == nil {
 		host = h
@@ -98,7 +115,7 @@ const (
 
 // cors answers what a browser asks before and beside a request of a listed
 // origin. It reports whether the request was only that question.
-func (g *guard) cors(w http.ResponseWriter, r *http.Request) (done bool) {
+func (g guard) cors(w http.ResponseWriter, r *http.Request) (done bool) {
 	origin := r.Header.Get("Origin")
 	if origin == "" || !g.listed(origin) {
 		return false

@@ -21,7 +21,8 @@ import (
 // requests leave room for it. It is part of batch.Runner.
 func (s *Server) Run(ctx context.Context, q batch.Request) batch.Answer {
 	start := time.Now()
-	st := s.state.Load()
+	st := s.use()
+	defer st.over()
 	cfg := &st.Config.Batch
 	if !s.load.spare(start, cfg.Share, st.Config.Server.MaxInFlight, int64(len(q.Body))) {
 		return batch.Answer{Busy: true}
@@ -30,7 +31,7 @@ func (s *Server) Run(ctx context.Context, q batch.Request) batch.Answer {
 	id := s.ids.next()
 	e, ok := endpoints[q.Endpoint]
 	a := &asked{
-		endpoint: e, path: q.Endpoint, start: start, caller: q.Owner, body: q.Body, lanes: &s.lanes,
+		entry: entries[q.Endpoint], path: q.Endpoint, start: start, caller: q.Owner, body: q.Body, lanes: &s.lanes,
 		header: make(http.Header, len(q.Header)+1),
 	}
 	for name, v := range q.Header {
@@ -55,12 +56,13 @@ func (s *Server) Run(ctx context.Context, q batch.Request) batch.Answer {
 	rec := &recorder{limit: st.Config.Server.MaxBody, header: http.Header{decisionHeader: {id}}}
 	out, werr := s.reply(ctx, st, rec, a)
 	if out.busy {
+		out.trace.Leave()
 		return batch.Answer{Busy: true}
 	}
 	if werr != nil {
-		out.status = werr.Status
+		out.status, out.fault = werr.Status, werr
 	}
-	s.finish(ctx, e, start, out)
+	s.finish(ctx, e, start, &out)
 	f := &out.forward
 	switch {
 	case rec.over:
@@ -168,7 +170,8 @@ func (l *lanes) leave(channel string) {
 
 // lineWalk is a line's way through its plan. It leaves out channels that are
 // busy with live requests, or with as many lines as they may have. It does not
-// go on to a fallback model because of that: a line has time.
+// go on to a fallback model because of that, nor to a target that is in doubt: a
+// line has time.
 type lineWalk struct {
 	walk    upstream.Targets
 	lanes   *lanes
@@ -182,7 +185,7 @@ func (w *lineWalk) Next(now time.Time) (*board.Target, int, bool) {
 	w.release()
 	for {
 		t, fallback, ok := w.walk.Next(now)
-		if !ok || w.skipped && fallback > 0 {
+		if !ok || w.skipped && (fallback > 0 || t.Admit(now) == board.Doubtful) {
 			return nil, 0, false
 		}
 		if w.lanes.take(t, w.cfg, now) {

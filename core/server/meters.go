@@ -158,10 +158,7 @@ func (p *pair) class(m *Metrics, class board.Class) *tries {
 	if t := at.Load(); t != nil {
 		return t
 	}
-	how := class.String()
-	if class == board.None {
-		how = "ok"
-	}
+	how := classWord(class)
 	t := &tries{
 		total: m.attempts.WithLabelValues(p.name.channel, p.name.model, how),
 		took:  m.attempt.WithLabelValues(p.name.channel, how),
@@ -285,11 +282,8 @@ func (p *pair) spent(f *upstream.Outcome, u wire.Usage) {
 	p.output.Add(float64(u.Output))
 	p.cached.Add(float64(u.Cached))
 	p.reasoning.Add(float64(u.Reasoning))
-	cost := 0.0
-	price := f.Target.Channel.Config.Price(f.Target.Model)
-	if price != nil {
-		const million = 1e6
-		cost = (float64(u.Input)*price.Input + float64(u.Output)*price.Output) / million
+	cost, priced := costOf(f.Target, u)
+	if priced {
 		p.cost.Add(cost)
 	} else {
 		p.unpriced.Inc()
@@ -299,9 +293,20 @@ func (p *pair) spent(f *upstream.Outcome, u wire.Usage) {
 	c := &p.counts
 	c.tokens.add(Tokens{Input: u.Input, Output: u.Output, Cached: u.Cached, Reasoning: u.Reasoning})
 	c.cost += cost
-	if price == nil {
+	if !priced {
 		c.unpriced++
 	}
+}
+
+// costOf is what tokens cost in US dollars; not ok: the channel has no price
+// for the model.
+func costOf(t *board.Target, u wire.Usage) (dollars float64, ok bool) {
+	price := t.Price
+	if price == nil {
+		return 0, false
+	}
+	const million = 1e6
+	return (float64(u.Input)*price.Input + float64(u.Output)*price.Output) / million, true
 }
 
 // tried counts how first tries and later ones went, and whether the later ones

@@ -18,7 +18,8 @@ import (
 func metricsAlone() *Metrics { return NewMetrics(func() *State { return nil }) }
 
 func target(channel, model string, prices ...config.Price) *board.Target {
-	return &board.Target{Model: model, Upstream: model, Channel: &board.Channel{Config: &config.Channel{Name: channel, Prices: prices}}}
+	c := &config.Channel{Name: channel, Prices: prices}
+	return &board.Target{Model: model, Upstream: model, Price: c.Price(model), Channel: &board.Channel{Config: c}}
 }
 
 // answer is an outcome of a target that answered at the first try.

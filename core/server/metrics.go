@@ -7,10 +7,12 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/smart-ai-router/smartrouter/core/board"
 	"github.com/smart-ai-router/smartrouter/core/catalog"
 	"github.com/smart-ai-router/smartrouter/core/config"
+	"github.com/smart-ai-router/smartrouter/core/decision"
 	"github.com/smart-ai-router/smartrouter/core/upstream"
 	"github.com/smart-ai-router/smartrouter/sdk"
 )
@@ -39,6 +41,9 @@ type Metrics struct {
 	lookups   *prometheus.CounterVec
 
 	deduplicated prometheus.Counter
+	observed     *prometheus.CounterVec
+	config       configMetrics
+	shared       *sharedView
 
 	tries                  *prometheus.CounterVec
 	recovered, unrecovered prometheus.Counter
@@ -47,6 +52,8 @@ type Metrics struct {
 	cost, unpriced         *prometheus.CounterVec
 	noUsage, estimated     *prometheus.CounterVec
 	speed                  *prometheus.HistogramVec
+	sideRequests, sideCost *prometheus.CounterVec
+	sideTTFT               *prometheus.HistogramVec
 
 	// Children of the vectors that requests use, found once, and what
 	// /admin/stats tells.
@@ -56,6 +63,7 @@ type Metrics struct {
 	cached     table[string, cachedAnswers]
 	used       table[connName, prometheus.Counter]
 	waits      table[string, waits]
+	sides      table[sideName, side]
 	recoveries struct{ ok, failed atomic.Uint64 }
 }
 
@@ -98,6 +106,9 @@ func NewMetrics(state func() *State) *Metrics {
 		attempt: prometheus.NewHistogramVec(histogram(
 			"smartrouter_attempt_duration_seconds", "How long one try at a channel took.", secondsOfAnswers,
 		), []string{"channel", "result"}),
+		observed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "smartrouter_observed_requests_total", Help: "Requests for observers: taken, dropped as there was no room in the queue, or failed as the plugin did not take them.",
+		}, []string{"observer", "result"}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "smartrouter_requests_in_flight", Help: "Requests being worked on.",
 		}),
@@ -140,9 +151,14 @@ func NewMetrics(state func() *State) *Metrics {
 		Name: "smartrouter_deduplicated_total", Help: "Requests that took part in the upstream call of an equal one.",
 	})
 	m.bans = newBansTotal()
+	m.config = newConfigMetrics()
+	m.shared = newSharedView()
 	m.usageVectors()
+	m.sideVectors()
+	m.registry.MustRegister(m.config.reloads, m.config.last, m.config.lastGood,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.registry.MustRegister(m.bans, &banSnapshot{state: state}, m.requests, m.duration, m.ttft, m.attempts, m.attempt, m.inFlight, m.calls, m.callTime,
-		m.starts, m.exits, m.conns, m.queued, m.rescues, m.unstored, m.cancelled, m.shed, m.lookups, m.deduplicated, &snapshot{state: state})
+		m.starts, m.exits, m.conns, m.queued, m.rescues, m.unstored, m.cancelled, m.shed, m.lookups, m.deduplicated, m.observed, m.shared.looks, &fleetSnapshot{state: state, view: m.shared}, &snapshot{state: state}, &cacheMetrics{state: state})
 	return m
 }
 
@@ -174,6 +190,11 @@ func (m *Metrics) Unlogged(n func() uint64) {
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "smartrouter_log_lines_dropped_total", Help: "Lines of the log that nobody took in time.",
 	}, func() float64 { return float64(n()) }))
+}
+
+// Decisions has the decision records counted.
+func (m *Metrics) Decisions(desk *decision.Desk, file *decision.File) {
+	m.registry.MustRegister(&decisionSnapshot{desk, file})
 }
 
 // Shed counts a request that was refused because there was enough to do.
@@ -233,6 +254,8 @@ var (
 	stepAnswers = prometheus.NewDesc("smartrouter_step_answers_total",
 		"Answers of a step: from a fresh or stale lease, asked of the plugin, or by on_error.",
 		[]string{"pipeline", "step", "source"}, nil)
+	guarded = prometheus.NewDesc("smartrouter_guarded_requests_total",
+		"Requests that a guard step rejected or edited.", []string{"pipeline", "step", "ruling"}, nil)
 	answersKnown = prometheus.NewDesc("smartrouter_answers_known",
 		"Stored answers that the router knows of.", []string{"pipeline", "step"}, nil)
 	channelUp = prometheus.NewDesc("smartrouter_channel_up",
@@ -243,14 +266,18 @@ var (
 		"Requests that wait for a place at the channel.", []string{"channel"}, nil)
 	pluginUp = prometheus.NewDesc("smartrouter_plugin_up",
 		"1 where the plugin's process is ready.", []string{"plugin", "version"}, nil)
+	memoryKills = prometheus.NewDesc("smartrouter_plugin_memory_kills_total",
+		"Plugin processes that were killed since they used more memory than they may.", []string{"plugin"}, nil)
 	unwritten = prometheus.NewDesc("smartrouter_response_ids_unwritten",
 		"Response ids that the store has not got yet.", nil, nil)
+	configInfo = prometheus.NewDesc("smartrouter_config_info",
+		"1, with a hash of the configuration at work, which changes with it.", []string{"hash"}, nil)
 	modelCount = prometheus.NewDesc("smartrouter_models", "Models that clients may ask for.", nil, nil)
 )
 
 // Describe is part of prometheus.Collector.
 func (*snapshot) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{stepAnswers, answersKnown, channelUp, channelInFlight, channelQueued, pluginUp, unwritten, modelCount} {
+	for _, d := range []*prometheus.Desc{stepAnswers, guarded, answersKnown, channelUp, channelInFlight, channelQueued, pluginUp, memoryKills, unwritten, configInfo, modelCount, shadowPlans, shadowApart} {
 		ch <- d
 	}
 }
@@ -264,8 +291,13 @@ func (c *snapshot) Collect(ch chan<- prometheus.Metric) {
 	for _, p := range st.Config.Pipelines {
 		pl := st.Pipelines[p]
 		for _, s := range pl.Stats() {
+			collectShadow(ch, pl.Name(), &s)
 			if s.Kind == sdk.KindCache {
 				ch <- prometheus.MustNewConstMetric(answersKnown, prometheus.GaugeValue, float64(s.Known), pl.Name(), s.Step)
+			}
+			if s.Kind == sdk.KindGuard {
+				ch <- prometheus.MustNewConstMetric(guarded, prometheus.CounterValue, float64(s.Rejected), pl.Name(), s.Step, "rejected")
+				ch <- prometheus.MustNewConstMetric(guarded, prometheus.CounterValue, float64(s.Edited), pl.Name(), s.Step, "edited")
 			}
 			for _, v := range []struct {
 				source string
@@ -291,7 +323,9 @@ func (c *snapshot) Collect(ch chan<- prometheus.Metric) {
 			up = 1
 		}
 		ch <- prometheus.MustNewConstMetric(pluginUp, prometheus.GaugeValue, up, p.Address, p.Version)
+		ch <- prometheus.MustNewConstMetric(memoryKills, prometheus.CounterValue, float64(p.MemoryKills), p.Address)
 	}
+	ch <- prometheus.MustNewConstMetric(configInfo, prometheus.GaugeValue, 1, st.Print)
 	ch <- prometheus.MustNewConstMetric(unwritten, prometheus.GaugeValue, float64(st.Pins.Unwritten()))
 	ch <- prometheus.MustNewConstMetric(modelCount, prometheus.GaugeValue, float64(len(view.Names())))
 }

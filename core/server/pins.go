@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/smart-ai-router/smartrouter/core/board"
@@ -57,6 +58,9 @@ type Pins struct {
 	// unwritten is what the store has not got yet; nil: to be deleted.
 	unwritten map[pinKey]*Pin
 	wake      chan struct{}
+
+	// found and missed count the looks for pins.
+	found, missed atomic.Int64
 }
 
 // pinKey is a response. Ids are the providers': two of them could give the same
@@ -148,9 +152,21 @@ func (p *Pins) Unwritten() int {
 	return len(p.unwritten)
 }
 
+// Memory is how often pins were found. How many there are the store knows.
+func (p *Pins) Memory() board.Memory {
+	return board.Memory{Kind: memoryResponseIDs, Hits: p.found.Load(), Misses: p.missed.Load()}
+}
+
 // Find is the pin of a caller's response, and where it was. nil: there is none,
 // or it has expired.
 func (p *Pins) Find(ctx context.Context, caller, id string) (pin *Pin, where string, err error) {
+	defer func() {
+		if pin != nil && err == nil {
+			p.found.Add(1)
+		} else {
+			p.missed.Add(1)
+		}
+	}()
 	if !fitID(id) {
 		return nil, pinNowhere, nil
 	}
@@ -249,6 +265,20 @@ func (p *Pins) write(ctx context.Context) error {
 		}
 		p.mu.Unlock()
 	}
+}
+
+// KeepAll writes all that stands in memory, as the store is another one.
+func (p *Pins) KeepAll() {
+	p.mu.Lock()
+	for _, known := range []map[pinKey]*Pin{p.old, p.young} {
+		for k, pin := range known {
+			if _, waits := p.unwritten[k]; !waits && len(p.unwritten) < maxUnwritten {
+				p.unwritten[k] = pin
+			}
+		}
+	}
+	p.mu.Unlock()
+	p.stir()
 }
 
 func (p *Pins) batch() map[pinKey]*Pin {

@@ -70,16 +70,18 @@ func (s *Server) response(w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	s.metrics.inFlight.Inc()
 	defer s.metrics.inFlight.Dec()
-	out, err := s.pass(s.state.Load(), w, r)
+	st := s.use()
+	defer st.over()
+	out, err := s.pass(st, w, r)
 	if err != nil {
 		fail(w, err)
 		out.status = err.Status
 	}
-	s.finish(r.Context(), endpointResponse, start, out)
+	s.finish(r.Context(), endpointResponse, start, &out)
 }
 
-func (s *Server) pass(st *State, w http.ResponseWriter, r *http.Request) (out outcome, _ *wire.Error) {
-	caller, werr := (&guard{cfg: &st.Config.Server, keys: st.Keys}).caller(r)
+func (s *Server) pass(st *stay, w http.ResponseWriter, r *http.Request) (out outcome, _ *wire.Error) {
+	caller, werr := guardOf(st.State).caller(r)
 	if werr != nil {
 		return out, werr
 	}
@@ -98,7 +100,7 @@ func (s *Server) pass(st *State, w http.ResponseWriter, r *http.Request) (out ou
 	out.forward = st.Dispatcher.Pass(ctx, w, &upstream.Passage{
 		Channel: c, Model: pin.Model, Endpoint: sdk.Responses, Method: r.Method,
 		Path: strings.TrimSuffix(url.PathEscape(id)+"/"+rest, "/"), Query: r.URL.RawQuery, Header: r.Header,
-		KeepAlive: st.Config.Server.KeepAlive, WriteTimeout: st.Config.Server.WriteTimeout,
+		KeepAlive: st.Config.Server.KeepAlive, WriteTimeout: st.Config.Server.WriteTimeout, Committer: st,
 	})
 	f := &out.forward
 	switch out.status = f.Status; {

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"strings"
@@ -14,26 +15,28 @@ import (
 
 	"github.com/smart-ai-router/smartrouter/core/batch"
 	"github.com/smart-ai-router/smartrouter/core/config"
-	"github.com/smart-ai-router/smartrouter/core/telemetry"
+	"github.com/smart-ai-router/smartrouter/core/decision"
+	"github.com/smart-ai-router/smartrouter/core/h1"
 	"github.com/smart-ai-router/smartrouter/core/wire"
-	"github.com/smart-ai-router/smartrouter/sdk"
+	"github.com/smart-ai-router/smartrouter/core/wire/anthropic"
 )
 
 // Server answers clients and operators from the present State.
 type Server struct {
-	log     hclog.Logger
-	metrics *Metrics
-	state   atomic.Pointer[State]
-	ids     ids
-	batches *batch.Batches // nil: there are no such endpoints
-	lanes   lanes
-	load    *load
-	flights flights
-	// telemetry is nil where nobody asked for it.
-	telemetry *telemetry.Telemetry
+	log      hclog.Logger
+	metrics  *Metrics
+	state    atomic.Pointer[State]
+	ids      ids
+	batches  *batch.Batches // nil: there are no such endpoints
+	operator Operator
+	lanes    lanes
+	load     *load
+	flights  flights
+	desk     *decision.Desk // nil: nobody ever follows decisions
 
-	public, admin *http.Server
-	draining      atomic.Bool
+	public   *h1.Server
+	admin    *http.Server
+	draining atomic.Bool
 	// cut is closed when the drain has taken too long.
 	cut context.CancelFunc
 }
@@ -45,15 +48,17 @@ type Options struct {
 	// AdminToken is what the admin listener asks for.
 	AdminToken string
 	State      *State
-	// Telemetry follows requests; nil: nobody does.
-	Telemetry *telemetry.Telemetry
+	// Operator does what the admin listener is asked for.
+	Operator Operator
+	// Desk takes what decision records are made of; nil: none are.
+	Desk *decision.Desk
 	// Batches answer the files and batches endpoints; nil: there are none.
 	Batches *batch.Batches
 }
 
 // New is a server that does not listen yet.
-func New(o Options) *Server {
-	s := &Server{log: o.Log, metrics: o.Metrics, load: newLoad(o.Metrics.Shed), telemetry: o.Telemetry}
+func New(o Options) (*Server, error) {
+	s := &Server{log: o.Log, metrics: o.Metrics, load: newLoad(o.Metrics.Shed), operator: o.Operator, desk: o.Desk}
 	s.ids.init()
 	s.state.Store(o.State)
 	if o.Batches != nil {
@@ -63,49 +68,46 @@ func New(o Options) *Server {
 	cfg := o.State.Config.Server
 	base, cut := context.WithCancel(context.Background())
 	s.cut = cut
-	s.public = s.http(&cfg, s.routes(), base)
-	s.admin = s.http(&cfg, s.adminRoutes(o.AdminToken), base)
-	return s
-}
-
-func (s *Server) http(cfg *config.Server, h http.Handler, base context.Context) *http.Server {
-	return &http.Server{
-		Handler:           h,
+	// Clients get our own server, which needs half of net/http's time for a
+	// request; operators do without.
+	var err error
+	s.public, err = h1.NewServer(h1.ServerOptions{
+		Handler: s.routes(), Context: base, Limits: connectionLimits(&cfg),
+		Log: func(format string, args ...any) { s.log.Error(fmt.Sprintf(format, args...)) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.admin = &http.Server{
+		Handler:           s.adminRoutes(o.AdminToken),
 		ReadHeaderTimeout: cfg.HeaderTimeout,
 		IdleTimeout:       cfg.IdleTimeout,
 		MaxHeaderBytes:    int(cfg.MaxHeader),
 		ErrorLog:          s.log.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
 		BaseContext:       func(net.Listener) context.Context { return base },
 	}
+	return s, nil
 }
 
-// Swap takes a new state for the requests that come from now on.
-func (s *Server) Swap(st *State) { s.state.Store(st) }
+// Swap takes a new state for the requests that come from now on. The old one is
+// to be retired then.
+func (s *Server) Swap(st *State) {
+	s.state.Store(st)
+	s.public.Limit(connectionLimits(&st.Config.Server))
+}
+
+func connectionLimits(cfg *config.Server) h1.Limits {
+	return h1.Limits{HeadTimeout: cfg.HeaderTimeout, IdleTimeout: cfg.IdleTimeout, MaxHead: int(cfg.MaxHeader)}
+}
 
 // State is the present one.
 func (s *Server) State() *State { return s.state.Load() }
-
-// endpoints by path: every one takes a POST and goes through a pipeline.
-var endpoints = map[string]sdk.Endpoint{
-	"/v1/chat/completions":     sdk.Chat,
-	"/v1/completions":          sdk.Completions,
-	"/v1/embeddings":           sdk.Embeddings,
-	"/v1/responses":            sdk.Responses,
-	"/v1/images/generations":   sdk.ImageGeneration,
-	"/v1/images/edits":         sdk.ImageEdit,
-	"/v1/images/variations":    sdk.ImageVariation,
-	"/v1/audio/speech":         sdk.Speech,
-	"/v1/audio/transcriptions": sdk.Transcription,
-	"/v1/audio/translations":   sdk.Translation,
-	"/v1/moderations":          sdk.Moderations,
-	"/v1/rerank":               sdk.Rerank,
-}
 
 func (s *Server) routes() http.Handler {
 	// SkipClean: mux would answer //v1/... with a redirect, which loses the
 	// body. UseEncodedPath: %2f is no slash.
 	r := mux.NewRouter().SkipClean(true).UseEncodedPath()
-	for path, e := range endpoints {
+	for path, e := range entries {
 		r.Handle(path, s.infer(e)).Methods(http.MethodPost)
 	}
 	r.HandleFunc("/v1/responses/{id}", s.response).Methods(http.MethodGet, http.MethodDelete)
@@ -114,13 +116,16 @@ func (s *Server) routes() http.Handler {
 	if s.batches != nil {
 		s.batchRoutes(r)
 	}
-	r.HandleFunc("/v1/models", s.guarded(s.models)).Methods(http.MethodGet, http.MethodHead)
-	r.HandleFunc("/v1/models/{id:.+}", s.guarded(s.model)).Methods(http.MethodGet, http.MethodHead)
+	for _, version := range [...]string{"/v1", "/v1beta"} {
+		r.HandleFunc(version+"/models", s.guarded(s.models)).Methods(http.MethodGet, http.MethodHead)
+		r.HandleFunc(version+"/models/{id:.+}", s.guarded(s.model)).Methods(http.MethodGet, http.MethodHead)
+		r.HandleFunc(version+"/models/{id:.+:.+}", s.gemini).Methods(http.MethodPost)
+	}
 	r.HandleFunc("/healthz", s.healthz).Methods(http.MethodGet, http.MethodHead)
 	r.HandleFunc("/readyz", s.readyz).Methods(http.MethodGet, http.MethodHead)
 	r.NotFoundHandler = http.HandlerFunc(notFound)
 	r.MethodNotAllowedHandler = http.HandlerFunc(wrongMethod)
-	return s.outer(r)
+	return s.outer(shortcut(r))
 }
 
 // decisionHeader tells the router's own id of a request.
@@ -132,28 +137,27 @@ func (s *Server) outer(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		id := s.ids.next()
-		h[decisionHeader] = []string{id}
+		given := [...]string{id, id}
 		if own := r.Header.Get("X-Request-Id"); validID(own) {
-			id = own
+			given[1] = own
 		}
-		h["X-Request-Id"] = []string{id}
-		g := s.guard()
-		if g.cors(w, r) {
+		h[decisionHeader], h["X-Request-Id"] = given[:1:1], given[1:]
+		if formatOf(r) == anthropic.Format {
+			h["Request-Id"] = given[1:] // Anthropic's name of it
+		}
+		if s.guard().cors(w, r) {
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
 }
 
-func (s *Server) guard() *guard {
-	st := s.state.Load()
-	return &guard{cfg: &st.Config.Server, keys: st.Keys}
-}
+func (s *Server) guard() guard { return guardOf(s.state.Load()) }
 
 func (s *Server) guarded(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if _, err := s.guard().caller(r); err != nil {
-			fail(w, err)
+			failIn(formatOf(r), w, err)
 			return
 		}
 		next(w, r)
@@ -175,7 +179,7 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 }
 
 func notFound(w http.ResponseWriter, r *http.Request) {
-	fail(w, &wire.Error{
+	failIn(formatOf(r), w, &wire.Error{
 		Status: http.StatusNotFound, Type: "invalid_request_error", Code: "unknown_url",
 		Message: "Unknown request URL: " + r.Method + " " + r.URL.Path + ". The base URL for OpenAI clients ends in /v1.",
 	})
@@ -184,7 +188,7 @@ func notFound(w http.ResponseWriter, r *http.Request) {
 // wrongMethod says which method the path takes.
 func wrongMethod(w http.ResponseWriter, r *http.Request) {
 	allow := "GET, HEAD"
-	_, infers := endpoints[r.URL.Path]
+	_, infers := entryOf(r.URL.Path, nil)
 	kept := strings.HasPrefix(r.URL.Path, "/v1/responses/")
 	switch {
 	case infers, kept && strings.HasSuffix(r.URL.Path, "/cancel"):
@@ -197,22 +201,23 @@ func wrongMethod(w http.ResponseWriter, r *http.Request) {
 		allow = batchMethods(r.URL.Path, allow)
 	}
 	w.Header().Set("Allow", allow)
-	fail(w, &wire.Error{
+	failIn(formatOf(r), w, &wire.Error{
 		Status: http.StatusMethodNotAllowed, Type: "invalid_request_error", Code: "method_not_allowed",
 		Message: "Not allowed: " + r.Method + " " + r.URL.Path + ". Use " + allow + ".",
 	})
 }
 
-// ServePublic answers clients until Drain.
+// ServePublic answers clients until Drain, or until the listener is closed: what
+// it has accepted then goes on.
 func (s *Server) ServePublic(l net.Listener) error {
 	return served(s.public.Serve(&door{Listener: l, most: mostClients(), shed: s.metrics.Shed}))
 }
 
-// ServeAdmin answers operators until Drain.
+// ServeAdmin answers operators in the same way.
 func (s *Server) ServeAdmin(l net.Listener) error { return served(s.admin.Serve(l)) }
 
 func served(err error) error {
-	if errors.Is(err, http.ErrServerClosed) {
+	if errors.Is(err, http.ErrServerClosed) || errors.Is(err, net.ErrClosed) {
 		return nil
 	}
 	return err
@@ -238,7 +243,7 @@ func (s *Server) Drain(ctx context.Context) error {
 		last, cancel := context.WithTimeout(context.Background(), lastWrite)
 		defer cancel()
 		if s.public.Shutdown(last) != nil {
-			s.public.Close()
+			_ = s.public.Close() // there is nothing that could fail
 		}
 	}
 	s.cut()

@@ -13,7 +13,6 @@ import (
 	"github.com/smart-ai-router/smartrouter/core/pipeline"
 	"github.com/smart-ai-router/smartrouter/core/upstream"
 	"github.com/smart-ai-router/smartrouter/core/wire/openai"
-	"github.com/smart-ai-router/smartrouter/sdk"
 )
 
 // flights are the upstream calls that equal requests share. The call runs under
@@ -77,23 +76,26 @@ func tell(c chan struct{}) {
 }
 
 // share has the request take part in an upstream call, which call begins where
-// there is none.
-func (s *Server) share(ctx context.Context, w http.ResponseWriter, share *pipeline.Share, e sdk.Endpoint, timeout time.Duration,
+// there is none. That one needs the state; who only waits for it does not.
+func (s *Server) share(ctx context.Context, w http.ResponseWriter, st *stay, share *pipeline.Share, of *upstream.Call,
 	call func(context.Context, http.ResponseWriter) upstream.Outcome,
 ) (out upstream.Outcome, tries int, follows bool) {
 	f, c, own := s.flights.join(ctx, share)
 	defer f.leave(c)
 	if own != nil {
+		st.lent = true
 		go func() {
+			defer st.end()
 			if failed := f.run(own, call); failed != "" {
 				s.log.Error("a shared call panicked", "stack", failed)
 			}
 		}()
 	} else {
+		st.end()
 		s.metrics.deduplicated.Inc()
 		w.Header()["X-Cache"] = []string{pipeline.Shared}
 	}
-	out, tries = f.serve(ctx, w, c, e, timeout)
+	out, tries = f.serve(ctx, w, c, of)
 	return out, tries, own == nil
 }
 
@@ -332,11 +334,11 @@ func (f *flight) next(ctx context.Context, c *client) (piece []byte, flush, end 
 // serve writes the answer to a client as it comes. The outcome is that of the
 // call for one of those who stay to its end; for the others it is what they
 // got, and nothing that would be counted twice.
-func (f *flight) serve(ctx context.Context, w http.ResponseWriter, c *client, e sdk.Endpoint, timeout time.Duration) (out upstream.Outcome, tries int) {
+func (f *flight) serve(ctx context.Context, w http.ResponseWriter, c *client, of *upstream.Call) (out upstream.Outcome, tries int) {
 	rc := http.NewResponseController(w)
 	extend := func() {
-		if timeout > 0 {
-			_ = rc.SetWriteDeadline(time.Now().Add(timeout)) // a writer without deadlines does without
+		if of.WriteTimeout > 0 {
+			_ = rc.SetWriteDeadline(time.Now().Add(of.WriteTimeout)) // a writer without deadlines does without
 		}
 	}
 	left, head := false, 0
@@ -368,7 +370,7 @@ func (f *flight) serve(ctx context.Context, w http.ResponseWriter, c *client, e 
 	case ending == sayTooSlow:
 		out.Err = tooSlow
 		extend()
-		_, _ = w.Write(openai.AppendErrorEvent(nil, e, tooSlow, 0)) // it may have gone meanwhile
+		_, _ = w.Write(of.ErrorEvent(tooSlow, 0)) // it may have gone meanwhile
 	case ending == hangUp && head != 0:
 		_ = rc.SetWriteDeadline(time.Unix(1, 0)) // net/http then closes the connection
 	}

@@ -86,7 +86,7 @@ func take(s *Server, buffer int64, gate chan struct{}, c call) *taken {
 	r.leave = cancel
 	go func() {
 		defer close(r.ended)
-		r.out, _, r.follows = s.share(ctx, r, &pipeline.Share{Buffer: buffer}, sdk.Chat, 0, c)
+		r.out, _, r.follows = s.share(ctx, r, &stay{State: new(State)}, &pipeline.Share{Buffer: buffer}, &upstream.Call{Endpoint: sdk.Chat}, c)
 	}()
 	synctest.Wait()
 	return r
@@ -402,7 +402,7 @@ func TestManyComeAndGo(t *testing.T) {
 			defer cancel()
 			r := &reader{header: http.Header{}}
 			share := &pipeline.Share{Buffer: 256}
-			out, _, _ := s.share(ctx, r, share, sdk.Chat, 0, func(ctx context.Context, w http.ResponseWriter) upstream.Outcome {
+			out, _, _ := s.share(ctx, r, &stay{State: new(State)}, share, &upstream.Call{Endpoint: sdk.Chat}, func(ctx context.Context, w http.ResponseWriter) upstream.Outcome {
 				for range 50 {
 					if _, err := w.Write([]byte("0123456789")); err != nil || ctx.Err() != nil {
 						return upstream.Outcome{}

@@ -31,6 +31,11 @@ type Stats struct {
 	// to no target has neither.
 	Pairs    []PairStats     `json:"pairs"`
 	Channels []ChannelFigure `json:"channels"`
+	// Caches is what the router remembers.
+	Caches CacheStats `json:"caches"`
+	// Sides of the selector steps that have a canary, and the shadows.
+	Sides   []SideStats   `json:"sides,omitempty"`
+	Shadows []ShadowStats `json:"shadows,omitempty"`
 }
 
 // PairStats are the figures of one model on one channel.
@@ -109,10 +114,11 @@ func (r Rate) Share() (share float64, ok bool) {
 	return float64(r.OK) / float64(all), true
 }
 
-func (s *Server) stats(w http.ResponseWriter, _ *http.Request) {
+func (s *Server) stats(w http.ResponseWriter, r *http.Request) {
 	st := s.state.Load()
 	out := s.metrics.stats(time.Now())
 	out.InFlight, out.Most = s.load.inFlight.Load(), st.Config.Server.MaxInFlight
+	out.Sides, out.Shadows = s.metrics.sideStats(out.Now), st.shadowStats()
 	for _, c := range st.Board.View().Channels {
 		f := ChannelFigure{
 			Name: c.Config.Name, InFlight: c.InFlight(), Most: c.Config.MaxInFlight, Queued: int64(c.Queued()),
@@ -120,6 +126,7 @@ func (s *Server) stats(w http.ResponseWriter, _ *http.Request) {
 		f.QueueWait = s.metrics.queueWait(f.Name, out.Now)
 		out.Channels = append(out.Channels, f)
 	}
+	out.Caches = st.Caches(r.Context(), out.Now)
 	answer(w, http.StatusOK, out)
 }
 

@@ -18,7 +18,7 @@ func (m *Metrics) usageVectors() {
 	m.tokens = counter("tokens_total", "Tokens that upstreams counted.", "channel", "model", "type")
 	m.tokenParts = counter("token_parts_total",
 		"Tokens that are part of others: cached is of the input, reasoning of the output.", "channel", "model", "type")
-	m.cost = counter("cost_dollars_total", "What the tokens cost by the channel's price blocks, in US dollars.", "channel", "model")
+	m.cost = counter("cost_dollars_total", "What the tokens cost by the channel's price blocks, else by the provider's list, in US dollars.", "channel", "model")
 	m.unpriced = counter("unpriced_requests_total", "Requests whose tokens are known, and the price of their model is not.", "channel", "model")
 	m.noUsage = counter("requests_without_usage_total",
 		"Answers that do not say how many tokens they took, which are in no figure of tokens and cost.", "endpoint", "channel", "model")

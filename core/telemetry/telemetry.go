@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,6 +33,7 @@ type Telemetry struct {
 	tracer    trace.Tracer
 	w3c       propagation.TraceContext
 	instruments
+	open sync.WaitGroup // requests that are followed
 }
 
 // maxSeries bounds the sets of attributes of each metric; what is beyond is
@@ -111,6 +113,10 @@ func exporters(ctx context.Context, cfg *config.Telemetry) (sdktrace.SpanExporte
 		otlpmetrichttp.WithHeaders(cfg.Headers), otlpmetrichttp.WithTimeout(cfg.Timeout))
 	return spans, metrics, err
 }
+
+// Wait returns when the last request has ended that is followed. No other may
+// begin meanwhile.
+func (t *Telemetry) Wait() { t.open.Wait() }
 
 // Close sends what is left, until ctx ends.
 func (t *Telemetry) Close(ctx context.Context) error {

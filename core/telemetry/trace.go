@@ -37,6 +37,7 @@ func (t *Telemetry) Begin(header http.Header, start time.Time, decision string, 
 	if t == nil {
 		return nil
 	}
+	t.open.Add(1)
 	ctx := t.w3c.Extract(context.Background(), propagation.HeaderCarrier(header))
 	r := &Request{t: t, endpoint: e, stream: stream}
 	model = text(model)
@@ -48,6 +49,19 @@ func (t *Telemetry) Begin(header http.Header, start time.Time, decision string, 
 		r.span.SetAttributes(attribute.String(decisionID, decision))
 	}
 	return r
+}
+
+// Apart follows the tries of a call that may outlive the request which began it:
+// their spans are below the request's.
+func (r *Request) Apart() *Request {
+	return &Request{t: r.t, span: r.span, endpoint: r.endpoint, stream: r.stream}
+}
+
+// Leave is the end of a request that was none: nothing is told of it.
+func (r *Request) Leave() {
+	if r != nil {
+		r.t.open.Done()
+	}
 }
 
 // in is a context that names the request's span, and holds nothing else.
@@ -132,6 +146,7 @@ func (r *Request) Finish(start time.Time, a *Answer) {
 	if r == nil {
 		return
 	}
+	defer r.t.open.Done()
 	f := a.Forward
 	attributes := []attribute.KeyValue{attribute.String(operationName, operation(r.endpoint))}
 	if f.Target != nil {

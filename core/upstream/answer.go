@@ -27,11 +27,11 @@ func (a *attempt) take() verdict {
 	if e := a.answer.Header.Get("Content-Encoding"); e != "" && e != "identity" {
 		return a.fail(unexpected("the answer is encoded with %s, which was not asked for", shorten(e, 20)), 0)
 	}
-	contentType, _, err := mime.ParseMediaType(a.answer.Header.Get("Content-Type"))
-	if err != nil {
-		contentType = "" // is judged by what it holds
-	}
+	contentType := mediaType(a.answer.Header.Get("Content-Type"))
 	k, ok := kindOf(contentType, a.f.call.Endpoint, a.f.call.Request.Stream)
+	if a.translated && a.f.call.Request.Stream && a.to.Out.Split != nil {
+		k, ok = asEvents, contentType != "application/json" // in a framing of its own
+	}
 	if !ok {
 		return a.wrongKind(contentType)
 	}
@@ -46,6 +46,20 @@ func (a *attempt) take() verdict {
 	default:
 		return a.whole(k)
 	}
+}
+
+// mediaType is a content type without its parameters; empty where it is none,
+// and what it stands for is judged by what it holds.
+func mediaType(contentType string) string {
+	switch contentType {
+	case "application/json", "text/event-stream": // nearly all are
+		return contentType
+	}
+	t, _, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		return ""
+	}
+	return t
 }
 
 // kindOf is how an answer of a type to an endpoint is handed on. It is not ok
@@ -75,11 +89,11 @@ func kindOf(contentType string, e sdk.Endpoint, stream bool) (k kind, ok bool) {
 // error after all.
 func (a *attempt) wrongKind(contentType string) verdict {
 	f := a.f
-	f.watch.limit(errorBodyWait, errDrain, a.cancel)
+	f.watch.limit(errorBodyWait, errDrain, &a.scope)
 	body, _ := readUpTo(a.answer.Body, f.call.Rules.ErrorBody) // what came is enough
 	if strings.HasSuffix(contentType, "json") {
-		if r, err := openai.ReadResponse(f.call.Endpoint, body); err == nil && r.Error != nil {
-			return a.failed(judgeError(a.answer.Header, body, r.Error), body)
+		if r, err := a.to.Whole(f.call.Endpoint, body); err == nil && r.Error != nil {
+			return a.failed(a.judgeError(body, r.Error), body)
 		}
 	}
 	return a.fail(unexpected("the answer is %s, which was not asked for", shorten(contentType, 40)), 0)
@@ -100,6 +114,9 @@ func (a *attempt) whole(k kind) verdict {
 	buf := takeBuffer()
 	defer giveBuffer(buf)
 	limit := f.call.Rules.WholeAnswer
+	if a.translated {
+		limit = maxTranslated
+	}
 	body, more, err := fill((*buf)[:0], a.answer.Body, limit, a.answer.ContentLength)
 	*buf = body
 	switch {
@@ -107,19 +124,24 @@ func (a *attempt) whole(k kind) verdict {
 		return a.fail(a.judgeBody(err), 0)
 	case len(body) == 0:
 		return a.fail(unexpected("the answer is empty"), 0)
+	case more && a.translated:
+		return a.fail(unexpected("the answer is longer than %d bytes, too long to be translated", limit), 0)
 	case more:
 		if k == asWhole {
 			a.id = openai.ReadID(body)
 		}
 		return a.through(body, k)
 	}
+	if a.translated {
+		return a.translateWhole(body)
+	}
 	if k == asWhole {
-		r, err := openai.ReadResponse(f.call.Endpoint, body)
+		r, err := a.to.Whole(f.call.Endpoint, body)
 		if err != nil {
 			return a.fail(unexpected("%v", err), 0)
 		}
 		if r.Error != nil {
-			return a.failed(judgeError(a.answer.Header, body, r.Error), body)
+			return a.failed(a.judgeError(body, r.Error), body)
 		}
 		f.out.Usage, a.id = r.Usage, r.ID
 	}
@@ -129,36 +151,52 @@ func (a *attempt) whole(k kind) verdict {
 		return a.leave(0)
 	}
 	if int64(len(body)) <= f.call.Capture {
-		a.capture(append([]byte(nil), body...))
+		a.capture(append([]byte(nil), body...), k)
 	}
 	// The time to a whole answer's end is no time to a first token.
 	return a.succeed(0)
 }
 
-func (a *attempt) capture(body []byte) {
-	a.f.out.Body, a.f.out.ContentType = body, a.answer.Header.Get("Content-Type")
+func (a *attempt) capture(body []byte, k kind) {
+	a.f.out.Body, a.f.out.ContentType = body, a.contentType(k)
+}
+
+// contentType is that of the answer as the client gets it; empty where nothing
+// is said of it.
+func (a *attempt) contentType(k kind) string {
+	switch {
+	case !a.translated:
+		return a.answer.Header.Get("Content-Type")
+	case k != asEvents:
+		return "application/json"
+	}
+	if t := a.f.call.format().In.StreamType; t != "" {
+		return t
+	}
+	return "text/event-stream; charset=utf-8"
 }
 
 func (a *attempt) commit(length int64, k kind) {
 	if keeper := a.f.call.Keeper; keeper != nil && a.id != "" {
 		keeper.Keep(a.id, a.target)
 	}
-	contentType := a.answer.Header.Get("Content-Type")
+	contentType := a.contentType(k)
 	switch {
 	case k == asWhole && contentType == "":
 		contentType = "application/json"
-	case k == asEvents && !strings.HasPrefix(contentType, "text/event-stream"):
+	case k == asEvents && !a.translated && !strings.HasPrefix(contentType, "text/event-stream"):
 		contentType = ""
 	}
 	a.f.client.commit(&head{
 		status: a.answer.StatusCode, contentType: contentType, length: length,
 		from: a.answer.Header, target: a.target, attempts: len(a.f.out.Attempts), events: k == asEvents,
+		warnings: a.warnings,
 	})
 }
 
 // judgeBody says what a body means that could not be read to its end.
 func (a *attempt) judgeBody(err error) *failure {
-	f := judgeNetwork(a.ctx, err, true)
+	f := judgeNetwork(&a.scope, err, true)
 	if f.class == board.Connect {
 		f.class = board.Upstream // it was reached, but what it said is cut off
 	}
@@ -214,7 +252,7 @@ func (a *attempt) through(begin []byte, k kind) verdict {
 				sent = true
 				a.first()
 				a.commit(a.answer.ContentLength, k)
-				f.watch.limit(a.target.Channel.Config.Timeouts.Idle, errIdle, a.cancel)
+				f.watch.limit(a.target.Channel.Config.Timeouts.Idle, errIdle, &a.scope)
 			}
 			f.watch.touch()
 			if !f.client.write(got, sound) {
@@ -242,7 +280,7 @@ func (a *attempt) through(begin []byte, k kind) verdict {
 			return a.fail(unexpected("the answer is empty"), 0)
 		default:
 			if kept != nil {
-				a.capture(kept)
+				a.capture(kept, k)
 			}
 			if !sound {
 				return a.succeed(0)

@@ -3,7 +3,6 @@ package upstream
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/smart-ai-router/smartrouter/core/board"
+	"github.com/smart-ai-router/smartrouter/core/h1"
 	"github.com/smart-ai-router/smartrouter/core/wire"
 	"github.com/smart-ai-router/smartrouter/core/wire/openai"
 	"github.com/smart-ai-router/smartrouter/core/wire/rawjson"
@@ -23,20 +23,28 @@ type attempt struct {
 	target   *board.Target
 	fallback int
 	prepared *sdk.Prepared
-	wait     time.Duration // for a connection
-	held     bool          // the board has counted it in already
-	again    bool          // the request was at this target before
+	way
+	wait  time.Duration // for a connection
+	held  bool          // the board has counted it in already
+	again bool          // the request was at this target before
 	// The same target may be tried again at once.
 	mayResend, mayRenew, mayPrefill bool
 
+	// tokens that the request is reckoned to be, and when the board was told.
+	tokens   int64
+	reserved time.Time
+
 	begun  time.Time
 	record *Attempt
-	ctx    context.Context // of this attempt; the caller's is its parent
-	cancel context.CancelCauseFunc
-	parent context.Context
-	answer *http.Response
-	resume *openai.Resume // of a stream that goes on with another's; nil: it is the first
-	id     string         // of what the answer holds; empty: not known yet
+	parent context.Context // the caller's
+	*sending
+	answer    answer
+	succeeded bool
+	resume    *openai.Resume // of a stream that goes on with another's; nil: it is the first
+	id        string         // of what the answer holds; empty: not known yet
+	secret    string         // the credential that the target gets
+	// inOpenAI is a request for something beside chat in OpenAI's bytes.
+	inOpenAI []byte
 }
 
 // run makes the try. The board is told of it exactly once.
@@ -48,26 +56,29 @@ func (a *attempt) run(ctx context.Context) verdict {
 		f.unprepared(a.target, err)
 		return elsewhere
 	}
-	r, err := a.request(route)
+	r, err := a.pack(ctx, route)
 	if err != nil {
 		a.release()
 		f.unprepared(a.target, err)
 		return elsewhere
 	}
 	a.begun = time.Now()
-	if !a.held && !a.target.Begin(a.begun) {
+	if !a.held {
+		a.tokens, a.reserved = f.tokens(), a.begun
+	}
+	if !a.held && !a.target.BeginWith(a.begun, a.tokens) {
 		f.full = append(f.full, busy{target: a.target, fallback: a.fallback})
 		return full
 	}
 	a.held = true
-	give, err := route.pool.take(ctx, 0)
+	place, err := route.pool.take(ctx, 0)
 	if a.wait > 0 && errors.Is(err, errFull) {
-		give, err = route.pool.take(ctx, a.wait)
+		place, err = route.pool.take(ctx, a.wait)
 		f.d.observer.Queued(c.Name, time.Since(a.begun), err == nil)
 	}
 	switch {
 	case err == nil:
-		defer give()
+		defer place.give()
 	case errors.Is(err, errFull):
 		a.release()
 		f.full = append(f.full, busy{target: a.target, fallback: a.fallback, connections: true})
@@ -81,34 +92,31 @@ func (a *attempt) run(ctx context.Context) verdict {
 	a.begun, a.held = time.Now(), false // from here on the outcome counts it out
 	before := f.out.Target
 	f.out.Target = a.target
-	f.out.Attempts = append(f.out.Attempts, Attempt{Target: a.target, Rescue: f.rescue != nil})
+	f.out.Attempts = append(f.out.Attempts, Attempt{Target: a.target, Begun: a.begun, Rescue: f.rescue != nil})
 	a.record = &f.out.Attempts[len(f.out.Attempts)-1]
 	if tracer := f.call.Tracer; tracer != nil {
 		tracer.Begin(a.target, r.header, a.begun)
 	}
 	a.parent = ctx
-	a.ctx, a.cancel = context.WithCancelCause(ctx)
-	defer a.cancel(nil)
-	body := &source{data: r.data, watch: &f.watch}
-	defer body.take()
+	a.sending = f.sending()
+	a.sending.begin(&r, &f.watch)
+	a.scope.Begin(ctx)
+	defer a.scope.End(nil)
+	defer a.lent.take()
 	defer f.watch.rest()
-
-	req := &http.Request{
-		Method: http.MethodPost, URL: r.url, Host: r.url.Host, Header: r.header,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, ContentLength: int64(len(r.data)),
-		Body: &reader{source: body}, GetBody: body.reader,
-	}
 	switch {
 	case f.rescue != nil && time.Until(f.rescue.until) < c.Timeouts.FirstToken:
-		f.watch.limit(max(1, time.Until(f.rescue.until)), errRescueTime, a.cancel)
+		f.watch.limit(max(1, time.Until(f.rescue.until)), errRescueTime, &a.scope)
 	case f.call.Request.Stream:
-		f.watch.limit(c.Timeouts.FirstToken, errFirstToken, a.cancel)
+		f.watch.limit(c.Timeouts.FirstToken, errFirstToken, &a.scope)
 	default:
-		f.watch.limit(c.Timeouts.Read, errRead, a.cancel)
+		f.watch.limit(c.Timeouts.Read, errRead, &a.scope)
 	}
-	var info connInfo
-	//nolint:bodyclose // closed below, once there is no error
-	a.answer, err = route.pool.transport.send(req.WithContext(a.ctx), &info)
+	info := &a.info
+	a.answer, err = route.pool.transport.send(&a.scope, &a.request, info)
+	if !route.pool.transport.keeps() {
+		giveHeader(r.header)
+	}
 	if info.got {
 		a.record.Connect, a.record.Reused = info.at.Sub(a.begun), info.reused
 		f.d.observer.Connection(c.Name, info.reused)
@@ -116,37 +124,73 @@ func (a *attempt) run(ctx context.Context) verdict {
 	if errors.Is(err, errFull) {
 		// Nothing was sent, so this was no try.
 		f.out.Target, f.out.Attempts = before, f.out.Attempts[:len(f.out.Attempts)-1]
-		a.target.Leave()
+		a.target.Withdraw(a.reserved, a.tokens)
 		f.full = append(f.full, busy{target: a.target, fallback: a.fallback, connections: true, streams: route.pool})
 		return full
 	}
 	if err != nil {
-		if a.mayResend && info.reused && broken(err) && ctx.Err() == nil && a.ctx.Err() == nil {
+		if a.mayResend && info.reused && broken(err) && ctx.Err() == nil && a.scope.Err() == nil {
 			// An idle connection that was closed under the request says
 			// nothing about the target. Only this once: the next one is fresh
 			// or proves that the target does it.
 			a.over(board.None, "an idle connection was closed")
-			a.target.Leave()
+			a.target.Withdraw(a.reserved, a.tokens)
 			return resend
 		}
-		return a.fail(judgeNetwork(a.ctx, err, info.got), 0)
+		return a.fail(judgeNetwork(&a.scope, err, info.got), 0)
 	}
 	defer a.answer.Body.Close()
-	if a.answer.ProtoMajor == 2 {
+	if a.answer.multiplexed {
 		route.pool.multiplexed.Store(true)
 	}
 	a.record.Status = a.answer.StatusCode
 	if a.answer.StatusCode < 200 || a.answer.StatusCode > 299 {
 		return a.refused()
 	}
-	return a.take()
+	v := a.take()
+	if a.succeeded {
+		a.answer.recycle()
+	}
+	return v
+}
+
+// sending is a parcel on its way.
+type sending struct {
+	scope   h1.Scope // of this attempt; the caller's context is its parent
+	request http.Request
+	lent    source
+	reader  reader
+	info    connInfo
+}
+
+// begin fills in an empty one.
+func (s *sending) begin(r *parcel, w *watch) {
+	s.lent.data, s.lent.watch = r.data, w
+	s.reader.source = &s.lent
+	s.request = http.Request{
+		Method: http.MethodPost, URL: r.url, Host: r.url.Host, Header: r.header,
+		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, ContentLength: int64(len(r.data)),
+		Body: &s.reader,
+	}
+}
+
+// answerTokens are reckoned for an answer of which nobody says how long it may be.
+const answerTokens = 256
+
+// tokens that the request is reckoned to be, until its answer tells.
+func (f *forward) tokens() int64 {
+	r := f.call.Request
+	if r.MaxTokens > 0 {
+		return r.Tokens + r.MaxTokens
+	}
+	return r.Tokens + answerTokens
 }
 
 // release gives back a place that no request was sent from.
 func (a *attempt) release() {
 	if a.held {
 		a.held = false
-		a.target.Leave()
+		a.target.Withdraw(a.reserved, a.tokens)
 	}
 }
 
@@ -157,42 +201,86 @@ type parcel struct {
 	data   []byte
 }
 
-// request makes the parcel. An error is the adapter's doing.
-func (a *attempt) request(r *route) (parcel, error) {
+// pack makes the parcel. An error is the adapter's doing, or there is no
+// credential.
+func (a *attempt) pack(ctx context.Context, r *route) (parcel, error) {
 	f, p := a.f, a.prepared
-	if p.Codec != "" && p.Codec != codec {
-		return parcel{}, fmt.Errorf("the adapter wants the unknown codec %q", p.Codec)
-	}
 	model := p.Model
 	if model == "" {
 		model = a.target.Upstream
 	}
-	out := parcel{header: forUpstream(f.call.Header, f.call.ContentType, p)}
+	out := parcel{url: r.url, header: a.head()}
 	var err error
-	if out.url, err = authorize(out.header, r.url, &p.Auth, a.target.Channel.Config.Secret.Reveal()); err != nil {
+	if a.secret, err = f.d.credential(ctx, a.target.Channel.Config, &p.Auth); err != nil {
 		return out, err
 	}
+	if out.data, err = a.body(ctx, model); err != nil {
+		return out, err
+	}
+	if p.Auth.Kind == sdk.AuthBearer && a.secret != "" {
+		out.header["Authorization"] = r.authorization(a.secret)
+	} else if err = authorize(http.MethodPost, &out, &p.Auth, a.secret); err != nil {
+		return out, err
+	}
+	if in := f.call.format().In; !a.translated && in.Head != nil {
+		in.Head(out.header, f.call.Header)
+	}
+	return out, nil
+}
+
+// body is that of the request, for the model under the target's name.
+func (a *attempt) body(ctx context.Context, model string) (data []byte, err error) {
+	f := a.f
 	if f.spliced == nil {
 		f.spliced = takeBuffer()
 	}
-	if out.data, err = outgoing((*f.spliced)[:0], f.call, model, p); err == nil && !same(out.data, f.call.Body) {
-		*f.spliced = out.data // it may have grown
+	if a.translated || f.call.Request.Mended || a.f.rescue != nil && f.call.format() != openai.Format && a.prefills() {
+		if data, err = a.translate(ctx, (*f.spliced)[:0], model); err != nil {
+			return nil, err
+		}
+		*f.spliced = data
+		return a.edited(data)
 	}
-	if err == nil && f.rescue != nil {
-		out.data, err = a.goingOn(out.data)
+	call := f.call
+	if in := call.format().In; in.Rename != nil && model != call.Request.Model {
+		renamed := *call
+		renamed.Body = in.Rename(nil, call.Body, model)
+		call = &renamed
 	}
-	return out, err
+	if data, err = outgoing((*f.spliced)[:0], call, model, a.prepared); err != nil {
+		return nil, err
+	}
+	if !same(data, f.call.Body) {
+		*f.spliced = data // it may have grown
+	}
+	a.warnDeleted(f.call.Body)
+	if f.rescue != nil {
+		return a.goingOn(data)
+	}
+	return data, nil
 }
 
-// codec is the only wire format so far.
-const codec = "openai"
+// edited is a translated body with the adapter's edits.
+func (a *attempt) edited(body []byte) ([]byte, error) {
+	if len(a.prepared.Edits) == 0 {
+		return body, nil
+	}
+	a.warnDeleted(body)
+	edits, err := appendEdits(nil, a.prepared.Edits)
+	if err != nil {
+		return nil, err
+	}
+	return rawjson.Splice(nil, body, edits)
+}
 
 func same(a, b []byte) bool { return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0]) }
 
 // over ends the attempt's record.
 func (a *attempt) over(class board.Class, reason string) {
 	a.record.Class = class
-	a.record.Reason = shorten(scrub(reason, a.secrets()...), 300)
+	if reason != "" {
+		a.record.Reason = shorten(scrub(reason, a.secrets()...), 300)
+	}
 	a.record.Total = time.Since(a.begun)
 	a.f.d.observer.Attempt(a.target, class, a.record.Total)
 	if tracer := a.f.call.Tracer; tracer != nil {
@@ -204,17 +292,17 @@ func (a *attempt) over(class board.Class, reason string) {
 }
 
 func (a *attempt) secrets() []string {
-	return []string{a.target.Channel.Config.Secret.Reveal(), a.prepared.Auth.Value}
+	return append(secretsOf(a.target.Channel.Config, a.prepared), a.secret)
 }
 
 // fail ends an attempt that brought no answer, before or after the commit.
 // events is how many events the client has got.
 func (a *attempt) fail(why *failure, events int) verdict {
 	f := a.f
-	if a.parent.Err() != nil || errors.Is(context.Cause(a.ctx), errClientGone) {
+	if a.parent.Err() != nil || errors.Is(h1.Cause(&a.scope), errClientGone) {
 		return a.leave(events)
 	}
-	if errors.Is(context.Cause(a.ctx), errRescueTime) {
+	if errors.Is(h1.Cause(&a.scope), errRescueTime) {
 		// It had less than its own time, so nothing is wrong with it.
 		why = &failure{reason: errRescueTime.Error()}
 	}
@@ -238,8 +326,12 @@ func (a *attempt) leave(events int) verdict {
 // succeed ends an attempt that answered.
 func (a *attempt) succeed(ttft time.Duration) verdict {
 	a.over(board.None, "")
+	if u := a.f.out.Usage; a.f.rescue == nil && u.Input+u.Output > 0 {
+		a.target.Settle(a.reserved, a.tokens, u.Input+u.Output)
+	}
 	a.f.d.board.Succeed(a.target, ttft)
 	a.f.out.Complete = true
+	a.succeeded = true
 	return final
 }
 
@@ -260,22 +352,24 @@ const (
 // refused deals with an answer whose status is not a good one.
 func (a *attempt) refused() verdict {
 	f, status := a.f, a.answer.StatusCode
-	if status == http.StatusUnauthorized && a.prepared.Auth.Kind == sdk.AuthMinted && a.mayRenew {
+	a.target.Settle(a.reserved, a.tokens, 0) // whoever refuses, counts no tokens
+	a.tokens = 0
+	if status == http.StatusUnauthorized && expires(&a.prepared.Auth) && a.mayRenew {
 		a.over(board.None, "401: the token is renewed")
 		a.target.Leave()
 		return renew
 	}
-	f.watch.limit(errorBodyWait, errDrain, a.cancel)
+	f.watch.limit(errorBodyWait, errDrain, &a.scope)
 	// A body that is read to its end leaves the connection fit for use.
 	body, _ := readUpTo(a.answer.Body, f.call.Rules.ErrorBody+1) // what came is enough
 	limited := body[:min(int64(len(body)), f.call.Rules.ErrorBody)]
-	why := judgeAnswer(status, a.answer.Header, limited)
+	why := a.judgeAnswer(status, limited)
 	if !why.ours {
 		return a.fail(why, 0)
 	}
 	whole := true
 	if int64(len(body)) > f.call.Rules.ErrorBody {
-		f.watch.limit(a.target.Channel.Config.Timeouts.Idle, errDrain, a.cancel)
+		f.watch.limit(a.target.Channel.Config.Timeouts.Idle, errDrain, &a.scope)
 		rest, err := readUpTo(a.answer.Body, maxRefusal+1-int64(len(body)))
 		body = append(body, rest...)
 		whole = err == nil && len(body) <= maxRefusal
@@ -301,8 +395,8 @@ func (a *attempt) passOn(why *failure, body []byte, whole bool) verdict {
 		return elsewhere
 	}
 	e := asFault(why, a.secrets())
-	if !whole || a.answer.StatusCode != e.Status || !rawjson.Valid(body) {
-		body = openai.AppendError(nil, e)
+	if a.translated || !whole || a.answer.StatusCode != e.Status || !rawjson.Valid(body) {
+		body = f.call.format().In.Error(nil, e)
 	}
 	r := refusal{err: e, body: []byte(scrub(string(body), a.secrets()...)), from: a.answer.Header, target: a.target}
 	if why.overflow {
@@ -314,7 +408,7 @@ func (a *attempt) passOn(why *failure, body []byte, whole bool) verdict {
 }
 
 // refusal is what an upstream says of a request that is wrong: in its own
-// words where they are JSON, in OpenAI's form where they are not, such as a
+// words where they are JSON, in the client's form where they are not, such as a
 // proxy's page.
 type refusal struct {
 	err    *wire.Error

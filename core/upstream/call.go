@@ -7,12 +7,15 @@ import (
 	"github.com/smart-ai-router/smartrouter/core/board"
 	"github.com/smart-ai-router/smartrouter/core/config"
 	"github.com/smart-ai-router/smartrouter/core/wire"
+	"github.com/smart-ai-router/smartrouter/core/wire/hub"
 	"github.com/smart-ai-router/smartrouter/sdk"
 )
 
 // Call is a client's request to be forwarded.
 type Call struct {
 	Endpoint sdk.Endpoint
+	// Format is what the client speaks; nil: OpenAI's.
+	Format *hub.Format
 	// Header is the client's. Only a few fields of it are sent on.
 	Header http.Header
 	// Body is not changed, and not looked at once Forward has returned.
@@ -27,11 +30,17 @@ type Call struct {
 	Keeper Keeper
 	// Tracer follows the tries; nil: nobody does.
 	Tracer Tracer
+	// Committer is told when the answer begins; nil: nobody wants to know.
+	Committer Committer
 	// KeepAlive is how often a silent stream gets a comment; 0: never.
 	KeepAlive time.Duration
 	// WriteTimeout bounds each write to the client; 0: not at all.
 	WriteTimeout time.Duration
 }
+
+// Committer waits for an answer to begin: what plugins decide is decided then,
+// and what follows is data.
+type Committer interface{ Committed() }
 
 // Keeper remembers who made an answer that its client may ask for later, by id.
 type Keeper interface {
@@ -93,7 +102,9 @@ type Attempt struct {
 	// Connect is from the start until a connection was there, TTFT until the
 	// first content, Total until the end.
 	Connect, TTFT, Total time.Duration
-	Reused               bool // the connection had served before
+	// Begun is when it began.
+	Begun  time.Time
+	Reused bool // the connection had served before
 	// Rescue: it was to go on with a stream that had broken off.
 	Rescue bool
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/smart-ai-router/smartrouter/core/board"
 	"github.com/smart-ai-router/smartrouter/core/wire"
+	"github.com/smart-ai-router/smartrouter/core/wire/hub"
 	"github.com/smart-ai-router/smartrouter/core/wire/openai"
 )
 
@@ -22,8 +23,8 @@ var comment = []byte(": keepalive\n\n")
 // client is the side of the one who asked. The watch writes comments to it
 // while the request's own goroutine waits for the upstream, hence the lock.
 type client struct {
-	w     http.ResponseWriter
-	rc    *http.ResponseController
+	w http.ResponseWriter
+	controls
 	call  *Call
 	watch *watch
 	// due is when the next comment, or the head of a stream that was held long
@@ -31,10 +32,37 @@ type client struct {
 	due atomic.Int64
 
 	mu     sync.Mutex
-	status int  // that was sent; 0: none yet
-	events bool // the head of an event stream is out
+	status int        // that was sent; 0: none yet
+	events bool       // the head of an event stream is out
+	begun  bool       // and its content
+	writer hub.Writer // of the events; nil: they are the upstream's own
 	gone   bool
 }
+
+// controls are what a writer can do beside writing. They are asked for once, and
+// not with every write.
+type controls struct {
+	flusher  interface{ FlushError() error }
+	deadline interface{ SetWriteDeadline(time.Time) error }
+}
+
+func controlsOf(w http.ResponseWriter) (c controls) {
+	var direct bool
+	c.flusher, direct = w.(interface{ FlushError() error })
+	if direct {
+		c.deadline, direct = w.(interface{ SetWriteDeadline(time.Time) error })
+	}
+	if !direct { // it stands around another one, or can less
+		rc := http.NewResponseController(w)
+		c.flusher, c.deadline = flushing{rc}, rc
+	}
+	return c
+}
+
+// flushing is a controller that flushes by the name that writers have for it.
+type flushing struct{ rc *http.ResponseController }
+
+func (f flushing) FlushError() error { return f.rc.Flush() }
 
 // hold begins the time that a stream's head may wait for its content.
 func (k *client) hold() {
@@ -59,10 +87,17 @@ func (k *client) beat(now int64) bool {
 	if k.status == 0 {
 		h := k.w.Header()
 		eventHead(h)
+		if t := k.call.format().In.StreamType; t != "" {
+			h["Content-Type"] = []string{t}
+		}
 		k.sendHead(http.StatusOK)
 		k.events = true
 	}
-	k.put(comment, true)
+	alive := comment
+	if in := k.call.format().In; in.Alive != nil && (k.begun || in.StreamType != "") {
+		alive = in.Alive
+	}
+	k.put(alive, true)
 	if k.gone {
 		k.due.Store(0)
 	}
@@ -93,13 +128,17 @@ type head struct {
 	target      *board.Target
 	attempts    int
 	events      bool
+	warnings    []string
 }
 
 // commit sends the head, unless one had to be sent before.
 func (k *client) commit(c *head) {
+	if k.call.Committer != nil {
+		k.call.Committer.Committed()
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.events = c.events
+	k.events, k.begun = c.events, c.events
 	if !c.events {
 		k.due.Store(0)
 	}
@@ -114,12 +153,15 @@ func (k *client) commit(c *head) {
 	if c.contentType != "" {
 		h["Content-Type"] = []string{c.contentType}
 	}
+	told := [...]string{c.target.Channel.Config.Name, c.target.Model, strconv.Itoa(c.attempts), ""}
+	h["X-Smartrouter-Channel"], h["X-Smartrouter-Model"], h["X-Smartrouter-Attempts"] = told[0:1:1], told[1:2:2], told[2:3:3]
 	if c.length >= 0 {
-		h["Content-Length"] = []string{strconv.FormatInt(c.length, 10)}
+		told[3] = strconv.FormatInt(c.length, 10)
+		h["Content-Length"] = told[3:]
 	}
-	h["X-Smartrouter-Channel"] = []string{c.target.Channel.Config.Name}
-	h["X-Smartrouter-Model"] = []string{c.target.Model}
-	h["X-Smartrouter-Attempts"] = []string{strconv.Itoa(c.attempts)}
+	for _, w := range c.warnings {
+		h["Warning"] = append(h["Warning"], warning(w))
+	}
 	k.sendHead(c.status)
 }
 
@@ -157,7 +199,7 @@ func (k *client) put(p []byte, flush bool) {
 		return
 	}
 	if flush {
-		if err := k.rc.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		if err := k.flusher.FlushError(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 			k.gone = true
 			return
 		}
@@ -171,7 +213,7 @@ func (k *client) put(p []byte, flush bool) {
 // in a test, does without.
 func (k *client) extend() {
 	if d := k.call.WriteTimeout; d > 0 {
-		_ = k.rc.SetWriteDeadline(time.Now().Add(d))
+		_ = k.deadline.SetWriteDeadline(time.Now().Add(d))
 	}
 }
 
@@ -182,9 +224,31 @@ func (k *client) fault(e *wire.Error, sequence int) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !k.events {
-		_ = k.rc.SetWriteDeadline(time.Unix(1, 0)) // a writer without deadlines has no connection to end
+		_ = k.deadline.SetWriteDeadline(time.Unix(1, 0)) // a writer without deadlines has no connection to end
 		k.gone = true
 		return
 	}
-	k.put(openai.AppendErrorEvent(nil, k.call.Endpoint, e, int64(sequence)), true)
+	if k.writer != nil {
+		k.put(k.writer.Fail(nil, e), true)
+		return
+	}
+	k.put(k.call.ErrorEvent(e, int64(sequence)), true)
 }
+
+// ErrorEvent is what ends a stream in the client's format, but for one whose
+// events a writer made. sequence is how many events there were.
+func (c *Call) ErrorEvent(e *wire.Error, sequence int64) []byte {
+	if f := c.format(); f != openai.Format {
+		return f.In.ErrorEvent(nil, e, sequence)
+	}
+	return openai.AppendErrorEvent(nil, c.Endpoint, e, sequence)
+}
+
+// warning is a value of the header of that name (RFC 7234, section 5.5): 299 is
+// one that holds for every answer alike.
+func warning(text string) string {
+	return "299 " + agent + " " + strconv.QuoteToASCII(shorten(text, maxWarning))
+}
+
+// maxWarning is the longest text of a warning, in bytes.
+const maxWarning = 200

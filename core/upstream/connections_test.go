@@ -84,7 +84,7 @@ func TestRebinding(t *testing.T) {
 		t.Fatal(err)
 	}
 	var info connInfo
-	_, err = tr.send(r, &info)
+	_, err = tr.send(r.Context(), r, &info)
 	var connect errConnect
 	if !errors.As(err, &connect) || !strings.Contains(err.Error(), "private address") || info.got {
 		t.Errorf("got %v", err)
@@ -143,12 +143,12 @@ func TestPools(t *testing.T) {
 			t.Errorf("channel %d has the pool of another", i)
 		}
 	}
-	l.dispatcher.Apply(l.board.View(), l.prepare)
+	l.dispatcher.Apply(l.board.View())
 	if len(s.pools) != 4 || len(s.routes) != 4 {
 		t.Errorf("%d pools and %d routes stay, want all", len(s.pools), len(s.routes))
 	}
 	only := &board.View{Channels: l.board.View().Channels[2:3]}
-	l.dispatcher.Apply(only, l.prepare)
+	l.dispatcher.Apply(only)
 	if len(s.pools) != 1 || len(s.routes) != 1 {
 		t.Errorf("%d pools and %d routes stay, want one", len(s.pools), len(s.routes))
 	}

@@ -3,12 +3,14 @@ package upstream
 import (
 	"context"
 	"crypto/x509"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/smart-ai-router/smartrouter/core/board"
+	"github.com/smart-ai-router/smartrouter/core/config"
 	"github.com/smart-ai-router/smartrouter/sdk"
 )
 
@@ -19,11 +21,13 @@ type Targets interface {
 	Next(now time.Time) (t *board.Target, fallback int, ok bool)
 }
 
-// Preparer knows how a channel is spoken to.
+// Preparer knows how a channel is spoken to, in every configuration in use.
 type Preparer interface {
 	// Prepare answers for a model under the provider's name. The answer may be
 	// shared and is not changed.
 	Prepare(ctx context.Context, c *board.Channel, model string, e sdk.Endpoint, stream bool) (*sdk.Prepared, error)
+	// Translator is the channel's adapter, where that translates by itself.
+	Translator(c *board.Channel) (sdk.Translator, error)
 	// Forget drops what was answered for the channel: it turned out wrong.
 	Forget(c *board.Channel)
 }
@@ -61,12 +65,15 @@ type Dispatcher struct {
 	observer Observer
 	quiet    quiet
 	pools    pools
-	preparer atomic.Pointer[Preparer]
+	preparer Preparer
+	google   google
+	fetcher  atomic.Pointer[fetcher]
+	timers   sync.Pool // that no watch uses
 }
 
 // New is a dispatcher with no connection yet.
 func New(o Options) *Dispatcher {
-	d := &Dispatcher{board: o.Board, log: o.Log, observer: o.Observer}
+	d := &Dispatcher{board: o.Board, log: o.Log, observer: o.Observer, preparer: o.Preparer}
 	if d.log == nil {
 		d.log = hclog.NewNullLogger()
 	}
@@ -74,18 +81,20 @@ func New(o Options) *Dispatcher {
 		d.observer = unobserved{}
 	}
 	d.pools.init(o.Roots)
-	d.preparer.Store(&o.Preparer)
+	d.google.pools = &d.pools
+	d.Fetch(config.Fetch{})
 	return d
 }
 
-// Apply goes over to a new configuration: requests that begin from now on are
-// prepared by p, and pools that no channel of the view can use any more give up
-// their idle connections. Requests under way are not touched.
-func (d *Dispatcher) Apply(v *board.View, p Preparer) {
-	d.preparer.Store(&p)
+// Apply goes over to a new configuration: pools that no channel of the view can
+// use any more give up their idle connections. Requests under way are not touched.
+func (d *Dispatcher) Apply(v *board.View) {
 	d.pools.prune(v)
 	d.quiet.forget(func(channel string) bool { return v.Channel(channel) != nil })
 }
+
+// Fetch says how what requests name by URL is fetched from now on; before, nothing is.
+func (d *Dispatcher) Fetch(limits config.Fetch) { d.fetcher.Store(newFetcher(limits, d.pools.roots)) }
 
 // Close gives up the idle connections. Requests under way go on.
 func (d *Dispatcher) Close() { d.pools.prune(&board.View{}) }

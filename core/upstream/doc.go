@@ -11,15 +11,21 @@
 //	judge.go       what a failure means, and what the client is told
 //	answer.go      whole answers and those that pass through
 //	stream.go      streams of events
+//	way.go         targets that speak another wire format than the client
+//	bring.go       images and files whose bytes they need
+//	own.go         formats that their adapters translate
+//	translate.go   their streams
 //	client.go      the client's side: commit, headers, keep-alive comments
 //	watch.go       the request's one timer
 //	outgoing.go    the request's body on its way to a target
 //	header.go      which headers go which way
+//	google.go      access tokens of Google's service accounts
 //	pool.go        connections by channel and origin
 //	idle.go        how many of them stay open
 //	warm.go        connections that are there before the first request
 //	transport.go   the HTTP client, behind one small seam
 //	h1transport.go our own one, for HTTP/1.1
+//	fetch.go       what is at a client's URL, and which addresses it may lead to
 //	guard.go       which addresses a name may stand for
 //	lend.go        the client that plugins may use
 //	pass.go        requests about what one channel keeps

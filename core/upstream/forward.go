@@ -5,9 +5,13 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/smart-ai-router/smartrouter/core/board"
+	"github.com/smart-ai-router/smartrouter/core/h1"
+	"github.com/smart-ai-router/smartrouter/core/wire"
+	"github.com/smart-ai-router/smartrouter/core/wire/hub"
 	"github.com/smart-ai-router/smartrouter/core/wire/openai"
 	"github.com/smart-ai-router/smartrouter/sdk"
 )
@@ -18,10 +22,10 @@ import (
 // context.Canceled because the client left, by any other cause with an error
 // event where a stream had begun.
 func (d *Dispatcher) Forward(ctx context.Context, w http.ResponseWriter, c *Call, targets Targets) Outcome {
-	f := &forward{d: d, call: c, preparer: *d.preparer.Load()}
-	f.client = client{w: w, rc: http.NewResponseController(w), call: c, watch: &f.watch}
-	f.watch.begun, f.watch.client = time.Now(), &f.client
-	f.out.Attempts = make([]Attempt, 0, 2)
+	f := &forward{d: d, call: c}
+	f.client = client{w: w, controls: controlsOf(w), call: c, watch: &f.watch}
+	f.watch.begun, f.watch.client, f.watch.timers = time.Now(), &f.client, &d.timers
+	f.out.Attempts = f.room[:0]
 	f.client.hold()
 	f.targets = targets
 	d.board.Budget().Begin(f.watch.begun)
@@ -36,13 +40,18 @@ func (d *Dispatcher) Forward(ctx context.Context, w http.ResponseWriter, c *Call
 
 // forward is one call on its way.
 type forward struct {
-	d        *Dispatcher
-	call     *Call
-	preparer Preparer
-	client   client
-	targets  Targets
-	watch    watch
-	out      Outcome
+	d       *Dispatcher
+	call    *Call
+	client  client
+	targets Targets
+	watch   watch
+	out     Outcome
+	room    [2]Attempt // for out.Attempts
+	// first is the first attempt, which mostly is the only one, with what it sends.
+	first struct {
+		attempt
+		sending sending
+	}
 
 	tried    []try     // attempts that may be followed by a second chance
 	full     []busy    // targets to wait for where no other is left
@@ -50,6 +59,12 @@ type forward struct {
 	overflow *overflow // the request is too long for a model; nil: for none so far
 	rescue   *rescue   // of a stream that broke off; nil: none did
 	spliced  *[]byte   // pooled; holds the body as the present target gets it
+
+	question   *hub.Request // the request as the hub has it, once a target needs that
+	unreadable error
+	brought    map[string]*brought // what is at URLs that a target needs the bytes of
+	fetchLeft  atomic.Int64        // how many bytes may be fetched still
+	writer     hub.Writer          // of the stream that the client gets; nil: it gets the upstream's bytes
 }
 
 // try is a target that failed and may do better soon.
@@ -88,7 +103,7 @@ func (f *forward) run(ctx context.Context) {
 			break
 		}
 		level = fallback
-		if f.try(ctx, attempt{target: t, fallback: fallback}) == final {
+		if f.try(ctx, f.attempt(t, fallback)) == final {
 			return
 		}
 	}
@@ -96,6 +111,24 @@ func (f *forward) run(ctx context.Context) {
 		return
 	}
 	f.fail()
+}
+
+// attempt is one that has not begun.
+func (f *forward) attempt(t *board.Target, fallback int) *attempt {
+	a := &f.first.attempt
+	if a.target != nil {
+		a = new(attempt)
+	}
+	a.target, a.fallback = t, fallback
+	return a
+}
+
+// sending is an empty one.
+func (f *forward) sending() *sending {
+	if f.first.sending.reader.source == nil {
+		return &f.first.sending
+	}
+	return new(sending)
 }
 
 // next is the next target of the plan that the request may fit.
@@ -156,7 +189,7 @@ func (f *forward) secondChance(ctx context.Context, level int) verdict {
 		return final
 	}
 	n := len(f.tried)
-	v := f.try(ctx, attempt{target: best.target, fallback: level, again: true})
+	v := f.try(ctx, &attempt{target: best.target, fallback: level, again: true})
 	if len(f.tried) > n {
 		f.tried[n].done = true // two are enough
 	}
@@ -182,10 +215,10 @@ func (f *forward) pause(ctx context.Context, wait time.Duration) bool {
 // try sends the call to one target, and at once a second time where the first
 // one says nothing about it: its connection had been closed while it was idle,
 // or its token had run out.
-func (f *forward) try(ctx context.Context, a attempt) verdict {
+func (f *forward) try(ctx context.Context, a *attempt) verdict {
 	a.f, a.mayResend, a.mayRenew, a.mayPrefill = f, true, true, true
 	t := a.target
-	if !f.affords(&a) {
+	if !f.affords(a) {
 		return elsewhere
 	}
 	for {
@@ -195,7 +228,7 @@ func (f *forward) try(ctx context.Context, a attempt) verdict {
 			return final
 		}
 		var err error
-		a.prepared, err = f.preparer.Prepare(ctx, t.Channel, t.Upstream, f.call.Endpoint, f.call.Request.Stream)
+		a.prepared, a.way, err = f.prepare(ctx, t)
 		if err != nil {
 			a.release()
 			if ctx.Err() != nil {
@@ -210,7 +243,7 @@ func (f *forward) try(ctx context.Context, a attempt) verdict {
 			a.mayResend = false
 		case renew:
 			a.mayRenew = false
-			f.preparer.Forget(t.Channel)
+			f.d.renew(t.Channel)
 		case plain:
 			a.mayPrefill = false
 		case cut:
@@ -234,7 +267,11 @@ func (f *forward) affords(a *attempt) bool {
 func (f *forward) unprepared(t *board.Target, err error) {
 	fail := failure{reason: scrub(err.Error(), t.Channel.Config.Secret.Reveal())}
 	f.d.log.Debug("target left out", "target", t.Name(), "err", fail.reason)
-	if sdk.IsUnsupported(err) {
+	var refused *wire.Error
+	switch {
+	case errors.As(err, &refused):
+		fail.err = *refused
+	case sdk.IsUnsupported(err):
 		fail.err = *openai.Fault(http.StatusNotFound, "No channel offers this endpoint for the model `"+f.call.Request.Model+"`.")
 		fail.err.Code = "unsupported_endpoint"
 	}
@@ -260,7 +297,7 @@ func (f *forward) ended(ctx context.Context, sequence int) {
 		return
 	}
 	f.out.Err = openai.Fault(http.StatusServiceUnavailable, "The router is shutting down.")
-	if errors.Is(context.Cause(ctx), context.DeadlineExceeded) {
+	if errors.Is(h1.Cause(ctx), context.DeadlineExceeded) {
 		f.out.Err = openai.Fault(http.StatusGatewayTimeout, "The request's time is over.")
 	}
 	if f.client.held() {
@@ -270,5 +307,5 @@ func (f *forward) ended(ctx context.Context, sequence int) {
 
 // left tells whether it was the client that ended the call.
 func (f *forward) left(ctx context.Context) bool {
-	return errors.Is(context.Cause(ctx), context.Canceled)
+	return errors.Is(h1.Cause(ctx), context.Canceled)
 }

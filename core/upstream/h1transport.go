@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/net/http/httpguts"
 
-	"github.com/smart-ai-router/smartrouter/core/upstream/h1"
+	"github.com/smart-ai-router/smartrouter/core/h1"
 )
 
 // newTransport is the client for an origin: our own where HTTP/1.1 is all that
@@ -60,7 +60,9 @@ func ascii(host string) string {
 	return host
 }
 
-func (t *ownTransport) send(r *http.Request, info *connInfo) (*http.Response, error) {
+func (t *ownTransport) keeps() bool { return false }
+
+func (t *ownTransport) send(ctx context.Context, r *http.Request, info *connInfo) (answer, error) {
 	host := r.Host
 	if host == "" {
 		host = r.URL.Host
@@ -72,51 +74,43 @@ func (t *ownTransport) send(r *http.Request, info *connInfo) (*http.Response, er
 		// Its attempt takes the bytes back after it has closed the answer.
 		q.Body = body.source.data
 		if w := body.source.watch; w != nil {
-			q.Progress = w.touch
+			q.Progress = w
 		}
 	default:
 		var err error
 		if q.Body, err = io.ReadAll(body); err != nil {
-			return nil, err
+			return answer{}, err
 		}
 	}
 	for {
-		answer, err := t.client.Do(r.Context(), &q)
+		a, err := t.client.Do(ctx, &q)
 		if err == nil {
-			info.got, info.reused, info.at = true, answer.Reused, answer.At
-			return asResponse(r, answer), nil
+			info.got, info.reused, info.at = true, a.Reused, a.At
+			return answer{a.Status, a.Header, a.ContentLength, a.Body, protocols[a.Minor], false, a}, nil
 		}
 		var failed *h1.Error
 		var connect *h1.DialError
 		switch {
 		case errors.As(err, &connect):
-			return nil, errConnect{connect.Err}
+			return answer{}, errConnect{connect.Err}
 		case !errors.As(err, &failed):
-			return nil, err
+			return answer{}, err
 		}
 		info.got, info.reused, info.at = true, failed.Reused, failed.At
 		if errors.Is(err, h1.ErrWriteTimeout) {
-			return nil, errWrite
+			return answer{}, errWrite
 		}
 		// An idle connection may be closed under any request. Those that change
 		// nothing are sent by another one, as net/http does; there are only so
 		// many idle ones.
-		if !failed.Reused || r.Method != http.MethodGet && r.Method != http.MethodHead || !broken(err) || r.Context().Err() != nil {
-			return nil, err
+		if !failed.Reused || r.Method != http.MethodGet && r.Method != http.MethodHead || !broken(err) || ctx.Err() != nil {
+			return answer{}, err
 		}
 	}
 }
 
-func asResponse(r *http.Request, a *h1.Response) *http.Response {
-	proto := "HTTP/1.1"
-	if a.Minor == 0 {
-		proto = "HTTP/1.0"
-	}
-	return &http.Response{
-		StatusCode: a.Status, Proto: proto, ProtoMajor: 1, ProtoMinor: a.Minor,
-		Header: a.Header, Body: a.Body, ContentLength: a.ContentLength, Request: r,
-	}
-}
+// protocols by their minor version.
+var protocols = [...]string{"HTTP/1.0", "HTTP/1.1"}
 
 // withoutZone takes the zone out of an address such as [fe80::1%eth0]:80: it is
 // the sender's own.

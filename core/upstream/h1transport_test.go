@@ -78,7 +78,7 @@ func TestOwnGuard(t *testing.T) {
 			t.Fatal(err)
 		}
 		var info connInfo
-		res, err := tr.send(r, &info)
+		res, err := tr.send(r.Context(), r, &info)
 		if err == nil {
 			res.Body.Close()
 		}
@@ -120,7 +120,7 @@ func TestOwnResend(t *testing.T) {
 				t.Fatal(err)
 			}
 			var info connInfo
-			res, err := tr.send(r, &info)
+			res, err := tr.send(r.Context(), r, &info)
 			switch {
 			case err == nil:
 				if b, err := io.ReadAll(res.Body); err != nil || string(b) != "hi" {

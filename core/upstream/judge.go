@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/smart-ai-router/smartrouter/core/board"
+	"github.com/smart-ai-router/smartrouter/core/h1"
 	"github.com/smart-ai-router/smartrouter/core/wire"
 	"github.com/smart-ai-router/smartrouter/core/wire/openai"
 )
@@ -61,8 +62,8 @@ var (
 //	404, unknown model     NotFound
 //	408, 5xx, 3xx          Upstream
 //	other 4xx              the request itself is wrong
-func judgeAnswer(status int, header http.Header, body []byte) *failure {
-	w := openai.ReadError(status, header, body)
+func judgeAnswer(read failureReader, status int, header http.Header, body []byte) *failure {
+	w := read(status, header, body)
 	f := &failure{err: w.Error, retryAfter: w.RetryAfter}
 	switch {
 	case w.Hint == wire.ContentFiltered, w.Hint == wire.ContextTooLong:
@@ -96,16 +97,16 @@ func judgeAnswer(status int, header http.Header, body []byte) *failure {
 
 // judgeError says what an error object means that came with a 200 or as an
 // event. Some gateways put the status into its code.
-func judgeError(header http.Header, body []byte, e *wire.Error) *failure {
+func judgeError(read failureReader, header http.Header, body []byte, e *wire.Error) *failure {
 	status := http.StatusBadGateway
 	if n, err := strconv.Atoi(e.Code); err == nil && n >= 400 && n < 600 {
 		status = n
 	} else if e.Type == "invalid_request_error" && e.Code == "" {
 		status = http.StatusBadRequest
-	} else if h := openai.ReadError(http.StatusOK, header, body).Hint; h != wire.NoHint {
+	} else if h := read(http.StatusOK, header, body).Hint; h != wire.NoHint {
 		status = statusOf[h]
 	}
-	f := judgeAnswer(status, header, body)
+	f := judgeAnswer(read, status, header, body)
 	f.reason = "an error instead of an answer: " + f.reason
 	return f
 }
@@ -128,7 +129,7 @@ func judgeNetwork(ctx context.Context, err error, sent bool) *failure {
 	var connect errConnect
 	var netErr net.Error
 	switch {
-	case errors.As(context.Cause(ctx), &over):
+	case errors.As(h1.Cause(ctx), &over):
 		return &failure{class: board.Timeout, reason: over.what}
 	case errors.As(err, &connect) && errors.As(err, &netErr) && netErr.Timeout():
 		return &failure{class: board.Connect, reason: "not connected in time"}

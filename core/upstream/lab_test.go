@@ -26,7 +26,8 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // patience is how long a test waits for what must happen soon.
-const patience = 10 * time.Second
+// It is shorter than the time-outs by which an upstream is given up otherwise.
+const patience = time.Minute
 
 const secret = "sk-very-secret-0123456789"
 
@@ -35,7 +36,7 @@ const model = "gpt-4o-mini"
 
 var rules = config.Call{
 	MaxAttempts: 6, Patience: 5 * time.Second, HoldHeaders: 15 * time.Second, WholeAnswer: 1 << 20, ErrorBody: 1 << 10,
-	Rescue: config.RescueOff, RescueTimeout: patience,
+	Rescue: config.RescueOff, RescueTimeout: 10 * time.Second,
 }
 
 // lab is a dispatcher over some channels, each with one target, and a server
@@ -188,11 +189,13 @@ func (l *lab) settled() {
 
 // prepared is a Preparer for OpenAI's paths below the base URL.
 type prepared struct {
-	mu      sync.Mutex
-	auth    sdk.Auth
-	change  func(*sdk.Prepared)
-	forgot  int
-	prepare func(c *board.Channel, m string, e sdk.Endpoint) (*sdk.Prepared, error)
+	mu     sync.Mutex
+	auth   sdk.Auth
+	change func(*sdk.Prepared)
+	forgot int
+	// translator is the adapter's, for the codec own.
+	translator sdk.Translator
+	prepare    func(c *board.Channel, m string, e sdk.Endpoint) (*sdk.Prepared, error)
 }
 
 var paths = map[sdk.Endpoint]string{
@@ -215,6 +218,8 @@ func (p *prepared) Prepare(_ context.Context, c *board.Channel, m string, e sdk.
 	}
 	return out, nil
 }
+
+func (p *prepared) Translator(*board.Channel) (sdk.Translator, error) { return p.translator, nil }
 
 func (p *prepared) Forget(*board.Channel) {
 	p.mu.Lock()

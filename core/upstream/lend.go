@@ -12,6 +12,8 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/smart-ai-router/smartrouter/core/board"
+	"github.com/smart-ai-router/smartrouter/core/wire/hub"
+	"github.com/smart-ai-router/smartrouter/core/wire/openai"
 	"github.com/smart-ai-router/smartrouter/core/wire/rawjson"
 	"github.com/smart-ai-router/smartrouter/sdk"
 )
@@ -35,9 +37,8 @@ func (d *Dispatcher) Do(ctx context.Context, channel string, r sdk.UpstreamReque
 	}
 	ctx, cancel := bounded(ctx, c.Config.Timeouts.Read)
 	defer cancel()
-	preparer := *d.preparer.Load()
 	for renewed := false; ; renewed = true {
-		p, err := preparer.Prepare(ctx, c, r.Model, r.Endpoint, false)
+		p, err := d.preparer.Prepare(ctx, c, r.Model, r.Endpoint, false)
 		if sdk.IsUnsupported(err) {
 			return none, err
 		}
@@ -45,12 +46,12 @@ func (d *Dispatcher) Do(ctx context.Context, channel string, r sdk.UpstreamReque
 			return none, lentError(ctx, fmt.Errorf("channel %q: %w", channel, err))
 		}
 		out, err := d.lend(ctx, c, p, r)
-		if err == nil && out.Status == http.StatusUnauthorized && p.Auth.Kind == sdk.AuthMinted && !renewed {
-			preparer.Forget(c)
+		if err == nil && out.Status == http.StatusUnauthorized && expires(&p.Auth) && !renewed {
+			d.renew(c)
 			continue
 		}
 		if err != nil {
-			text := scrub(err.Error(), c.Config.Secret.Reveal(), p.Auth.Value)
+			text := scrub(err.Error(), secretsOf(c.Config, p)...)
 			if status.Code(err) == codes.ResourceExhausted {
 				return none, status.Error(codes.ResourceExhausted, status.Convert(err).Message())
 			}
@@ -66,36 +67,35 @@ func (d *Dispatcher) lend(ctx context.Context, c *board.Channel, p *sdk.Prepared
 	if err != nil {
 		return out, err
 	}
-	req := &http.Request{
-		Method: http.MethodGet, Header: forUpstream(nil, "", p), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-	}
-	if req.URL, err = authorize(req.Header, to.url, &p.Auth, c.Config.Secret.Reveal()); err != nil {
-		return out, err
-	}
+	sent := parcel{url: to.url, header: forUpstream(nil, nil, "", p)}
+	req := &http.Request{Method: http.MethodGet, Header: sent.header, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 	if r.Method == http.MethodPost {
-		body := r.Body
-		edits, err := appendEdits(nil, p.Edits)
+		body, err := d.lentBody(ctx, c, p, &r)
 		if err != nil {
 			return out, err
 		}
-		if len(edits) > 0 {
-			if body, err = rawjson.Splice(nil, r.Body, edits); err != nil {
-				return out, err
-			}
-		}
 		lent := &source{data: body}
-		req.Method, req.Body, req.GetBody = http.MethodPost, &reader{source: lent}, lent.reader
+		req.Method, req.Body = http.MethodPost, &reader{source: lent}
 		req.ContentLength = int64(len(body))
 		req.Header["Content-Type"] = []string{"application/json"}
+		sent.data = body
 	}
-	give, err := to.pool.take(ctx, c.Config.Timeouts.Pool)
+	secret, err := d.credential(ctx, c.Config, &p.Auth)
 	if err != nil {
 		return out, err
 	}
-	defer give()
+	if err = authorize(req.Method, &sent, &p.Auth, secret); err != nil {
+		return out, err
+	}
+	req.URL = sent.url
+	place, err := to.pool.take(ctx, c.Config.Timeouts.Pool)
+	if err != nil {
+		return out, err
+	}
+	defer place.give()
 	begun := time.Now()
 	var info connInfo
-	answer, err := to.pool.transport.send(req.WithContext(ctx), &info)
+	answer, err := to.pool.transport.send(ctx, req, &info)
 	if err != nil {
 		return out, err
 	}
@@ -114,6 +114,34 @@ func (d *Dispatcher) lend(ctx context.Context, c *board.Channel, p *sdk.Prepared
 		}
 	}
 	return out, nil
+}
+
+// lentBody is a plugin's body as the channel takes it. A chat is asked for in
+// OpenAI's words, whatever the channel speaks.
+func (d *Dispatcher) lentBody(ctx context.Context, c *board.Channel, p *sdk.Prepared, r *sdk.UpstreamRequest) ([]byte, error) {
+	body := r.Body
+	to, err := d.formatOf(ctx, c, r.Model, p, r.Endpoint)
+	if err != nil {
+		return nil, err
+	}
+	if r.Endpoint == sdk.Chat && to != nil && to != openai.Format && to.Out != nil {
+		asked, err := openai.ReadRequest(sdk.Chat, body)
+		if err != nil {
+			return nil, err
+		}
+		q, err := openai.ReadHub(body, &asked)
+		if err != nil {
+			return nil, err
+		}
+		if body, err = to.Out.Request(nil, q, new(hub.Warnings)); err != nil {
+			return nil, err
+		}
+	}
+	edits, err := appendEdits(nil, p.Edits)
+	if err != nil || len(edits) == 0 {
+		return body, err
+	}
+	return rawjson.Splice(nil, body, edits)
 }
 
 func lentError(ctx context.Context, err error) error {

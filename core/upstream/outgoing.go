@@ -70,7 +70,7 @@ func outgoing(dst []byte, c *Call, model string, p *sdk.Prepared) ([]byte, error
 		return openai.SpliceForm(dst, c.ContentType, c.Body, model)
 	}
 	var room [8]rawjson.Edit
-	edits := openai.Outgoing(room[:0], c.Body, c.Request, model, false)
+	edits := openai.Outgoing(room[:0], c.Body, c.Request, model, c.Rules.AskUsage)
 	edits, err := appendEdits(edits, p.Edits)
 	if err != nil {
 		return nil, err

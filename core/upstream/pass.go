@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"io"
-	"mime"
 	"net/http"
 	"net/url"
 	"strconv"
 	"time"
 
 	"github.com/smart-ai-router/smartrouter/core/board"
+	"github.com/smart-ai-router/smartrouter/core/h1"
 	"github.com/smart-ai-router/smartrouter/core/wire"
 	"github.com/smart-ai-router/smartrouter/core/wire/openai"
 	"github.com/smart-ai-router/smartrouter/core/wire/rawjson"
@@ -31,8 +31,9 @@ type Passage struct {
 	// Query is the client's, as it came.
 	Query  string
 	Header http.Header
-	// KeepAlive and WriteTimeout are those of a [Call].
+	// These are those of a [Call].
 	KeepAlive, WriteTimeout time.Duration
+	Committer               Committer
 }
 
 // maxWhole is how much of an answer, in bytes, is read before its head goes
@@ -43,10 +44,10 @@ const maxWhole = 1 << 20
 // Where nothing was committed, the caller answers with [Outcome.Err]. The board
 // is not told: what is kept somewhere says nothing about models.
 func (d *Dispatcher) Pass(ctx context.Context, w http.ResponseWriter, p *Passage) Outcome {
-	x := pass{Passage: p, d: d, secrets: []string{p.Channel.Config.Secret.Reveal()}}
+	x := pass{Passage: p, d: d, secrets: secretsOf(p.Channel.Config, nil)}
 	call := &Call{Endpoint: p.Endpoint, KeepAlive: p.KeepAlive, WriteTimeout: p.WriteTimeout}
-	x.client = client{w: w, rc: http.NewResponseController(w), call: call, watch: &x.watch}
-	x.watch.begun, x.watch.client = time.Now(), &x.client
+	x.client = client{w: w, controls: controlsOf(w), call: call, watch: &x.watch}
+	x.watch.begun, x.watch.client, x.watch.timers = time.Now(), &x.client, &d.timers
 	x.run(ctx)
 	x.watch.stop()
 	x.out.Total = time.Since(x.watch.begun)
@@ -63,26 +64,25 @@ type pass struct {
 	watch   watch
 	out     Outcome
 	secrets []string
-	answer  *http.Response
-	ctx     context.Context // of the present try
+	answer  answer
+	ctx     *h1.Scope // of the present try
 }
 
 func (x *pass) run(ctx context.Context) {
-	preparer := *x.d.preparer.Load()
 	resent, renewed := false, false
 	for {
-		p, err := preparer.Prepare(ctx, x.Channel, x.Model, x.Endpoint, false)
+		p, err := x.d.preparer.Prepare(ctx, x.Channel, x.Model, x.Endpoint, false)
 		if err != nil {
 			x.unprepared(ctx, err)
 			return
 		}
-		x.secrets = append(x.secrets[:1], p.Auth.Value)
+		x.secrets = secretsOf(x.Channel.Config, p)
 		switch x.try(ctx, p, !resent, !renewed) {
 		case resend:
 			resent = true
 		case renew:
 			renewed = true
-			preparer.Forget(x.Channel)
+			x.d.renew(x.Channel)
 		default:
 			return
 		}
@@ -96,27 +96,32 @@ func (x *pass) try(parent context.Context, p *sdk.Prepared, mayResend, mayRenew 
 	if err != nil {
 		return x.unprepared(parent, err)
 	}
-	header := forUpstream(x.Header, "", p)
-	target, err := authorize(header, below(to.url, x.Path, x.Query), &p.Auth, c.Secret.Reveal())
+	secret, err := x.d.credential(parent, c, &p.Auth)
 	if err != nil {
 		return x.unprepared(parent, err)
 	}
-	give, err := to.pool.take(parent, c.Timeouts.Pool)
+	x.secrets = append(x.secrets, secret)
+	sent := parcel{url: below(to.url, x.Path, x.Query), header: forUpstream(x.Header, nil, "", p)}
+	if err := authorize(x.Method, &sent, &p.Auth, secret); err != nil {
+		return x.unprepared(parent, err)
+	}
+	place, err := to.pool.take(parent, c.Timeouts.Pool)
 	if err != nil {
 		return x.fail(parent, &failure{busy: true, reason: err.Error()})
 	}
-	defer give()
-	ctx, cancel := context.WithCancelCause(parent)
-	defer cancel(nil)
+	defer place.give()
+	ctx := new(h1.Scope)
+	ctx.Begin(parent)
+	defer ctx.End(nil)
 	defer x.watch.rest()
 	x.ctx = ctx
-	x.watch.limit(c.Timeouts.Read, errRead, cancel)
+	x.watch.limit(c.Timeouts.Read, errRead, ctx)
 	req := &http.Request{
-		Method: x.Method, URL: target, Host: target.Host, Header: header,
+		Method: x.Method, URL: sent.url, Host: sent.url.Host, Header: sent.header,
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
 	var info connInfo
-	answer, err := to.pool.transport.send(req.WithContext(ctx), &info)
+	answer, err := to.pool.transport.send(ctx, req, &info)
 	if info.got {
 		x.d.observer.Connection(c.Name, info.reused)
 	}
@@ -128,20 +133,20 @@ func (x *pass) try(parent context.Context, p *sdk.Prepared, mayResend, mayRenew 
 	}
 	defer answer.Body.Close()
 	x.answer = answer
-	if answer.ProtoMajor == 2 {
+	if answer.multiplexed {
 		to.pool.multiplexed.Store(true)
 	}
 	switch status := answer.StatusCode; {
-	case status == http.StatusUnauthorized && p.Auth.Kind == sdk.AuthMinted && mayRenew:
+	case status == http.StatusUnauthorized && expires(&p.Auth) && mayRenew:
 		return renew
 	case status < 200 || status > 299:
-		return x.refused(parent, cancel)
+		return x.refused(parent)
 	}
 	if e := answer.Header.Get("Content-Encoding"); e != "" && e != "identity" {
 		return x.fail(parent, unexpected("the answer is encoded with %s, which was not asked for", shorten(e, 20)))
 	}
-	if kind, _, _ := mime.ParseMediaType(answer.Header.Get("Content-Type")); kind == "text/event-stream" {
-		return x.stream(cancel)
+	if mediaType(answer.Header.Get("Content-Type")) == "text/event-stream" {
+		return x.stream()
 	}
 	return x.whole(parent)
 }
@@ -181,10 +186,10 @@ func (x *pass) fail(parent context.Context, why *failure) verdict {
 
 // refused hands a refusal on as it came, where it is JSON. That of the router's
 // own credential, or a redirection, is none of the client's.
-func (x *pass) refused(parent context.Context, cancel context.CancelCauseFunc) verdict {
-	x.watch.limit(errorBodyWait, errDrain, cancel)
+func (x *pass) refused(parent context.Context) verdict {
+	x.watch.limit(errorBodyWait, errDrain, x.ctx)
 	body, err := readUpTo(x.answer.Body, maxRefusal+1) // what came is enough
-	why := judgeAnswer(x.answer.StatusCode, x.answer.Header, body)
+	why := judgeAnswer(openai.ReadError, x.answer.StatusCode, x.answer.Header, body)
 	if why.class == board.Auth || x.answer.StatusCode < http.StatusBadRequest {
 		return x.fail(parent, why)
 	}
@@ -228,12 +233,12 @@ func (x *pass) whole(parent context.Context) verdict {
 }
 
 // stream hands whole events on, so that nothing is torn where they break off.
-func (x *pass) stream(cancel context.CancelCauseFunc) verdict {
+func (x *pass) stream() verdict {
 	piece, out := takeBuffer(), takeBuffer()
 	defer giveBuffer(piece)
 	defer giveBuffer(out)
 	x.commit(-1, true)
-	x.watch.limit(x.Channel.Config.Timeouts.Idle, errIdle, cancel)
+	x.watch.limit(x.Channel.Config.Timeouts.Idle, errIdle, x.ctx)
 	var split sse.Splitter
 	var progress wire.Progress
 	take := func(e *sse.Event) {
@@ -271,6 +276,9 @@ func (x *pass) stream(cancel context.CancelCauseFunc) verdict {
 
 // commit sends the head. length is that of the body, -1 where it is not known.
 func (x *pass) commit(length int64, events bool) {
+	if x.Committer != nil {
+		x.Committer.Committed()
+	}
 	k := &x.client
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -292,7 +300,7 @@ func (x *pass) commit(length int64, events bool) {
 
 // breakOff ends an answer whose beginning the client has, after so many events.
 func (x *pass) breakOff(events int) verdict {
-	if cause := context.Cause(x.ctx); errors.Is(cause, context.Canceled) || errors.Is(cause, errClientGone) {
+	if cause := h1.Cause(x.ctx); errors.Is(cause, context.Canceled) || errors.Is(cause, errClientGone) {
 		return final // the client left
 	}
 	x.out.Err = brokeOff

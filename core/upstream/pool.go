@@ -53,41 +53,45 @@ var errFull = errors.New("all its connections are in use")
 // take waits at most so long for a place; 0: not at all. Those who wait are
 // served in the order in which they came, and are no more than the queue has
 // room for.
-func (p *pool) take(ctx context.Context, wait time.Duration) (give func(), err error) {
+func (p *pool) take(ctx context.Context, wait time.Duration) (s slot, err error) {
 	if p.slots == nil || p.multiplexed.Load() {
-		return func() {}, nil
+		return slot{}, nil
 	}
-	give = p.give
 	select {
 	case p.slots <- struct{}{}:
 		p.inside.Add(1)
-		return give, nil
+		return slot{p}, nil
 	default:
 	}
 	if wait <= 0 {
-		return nil, errFull
+		return slot{}, errFull
 	}
 	if p.inside.Add(1) > int64(cap(p.slots)+p.queue) {
 		p.inside.Add(-1)
-		return nil, errFull
+		return slot{}, errFull
 	}
 	t := time.NewTimer(wait)
 	defer t.Stop()
 	select {
 	case p.slots <- struct{}{}:
-		return give, nil
+		return slot{p}, nil
 	case <-t.C:
 		err = errFull
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
 	p.inside.Add(-1)
-	return nil, err
+	return slot{}, err
 }
 
-func (p *pool) give() {
-	p.inside.Add(-1)
-	<-p.slots
+// slot is a place in a pool, or none that has to be given back.
+type slot struct{ pool *pool }
+
+func (s slot) give() {
+	if s.pool != nil {
+		s.pool.inside.Add(-1)
+		<-s.pool.slots
+	}
 }
 
 // join counts one more in that waits for a stream, unless there is no room.
@@ -108,6 +112,24 @@ func (p *pool) queued() int64 {
 type route struct {
 	url  *url.URL
 	pool *pool
+	// bearer is the credential as a header has it that was used last.
+	bearer atomic.Pointer[bearer]
+}
+
+// bearer is a secret, and the header that shows it.
+type bearer struct {
+	secret string
+	header []string
+}
+
+// authorization is the header of a bearer's secret, made once.
+func (r *route) authorization(secret string) []string {
+	b := r.bearer.Load()
+	if b == nil || b.secret != secret {
+		b = &bearer{secret, []string{"Bearer " + secret}}
+		r.bearer.Store(b)
+	}
+	return b.header
 }
 
 type routeKey struct {
@@ -165,7 +187,7 @@ func (s *pools) route(rawURL string, c *config.Channel) (*route, error) {
 	if len(s.routes) >= maxRoutes {
 		clear(s.routes)
 	}
-	r = &route{u, p}
+	r = &route{url: u, pool: p}
 	s.routes[k] = r
 	return r, nil
 }

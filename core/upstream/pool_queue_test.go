@@ -17,13 +17,13 @@ func TestQueueHoldsOnlyThoseWhoWait(t *testing.T) {
 	for range slots + queue {
 		all.Go(func() {
 			for range rounds {
-				give, err := p.take(t.Context(), time.Minute)
+				place, err := p.take(t.Context(), time.Minute)
 				if err != nil {
 					t.Errorf("refused with a place free: %v", err)
 					return
 				}
 				runtime.Gosched()
-				give()
+				place.give()
 			}
 		})
 	}

@@ -42,6 +42,10 @@ func (f *forward) queue(ctx context.Context, most time.Duration) verdict {
 		wait = min(wait, most)
 	}
 	a := attempt{target: all[0].target, fallback: all[0].fallback}
+	if f.limited(all, wait) {
+		f.busy(all)
+		return elsewhere
+	}
 	if in := inLine(all); len(in) > 0 {
 		t, v := f.line(ctx, in, wait)
 		if t == nil {
@@ -53,10 +57,11 @@ func (f *forward) queue(ctx context.Context, most time.Duration) verdict {
 			}
 		}
 		a.target, a.held = t, true
+		a.tokens, a.reserved = f.tokens(), time.Now()
 	}
 	for {
 		a.wait = max(1, wait-time.Since(begun))
-		v := f.try(ctx, a)
+		v := f.try(ctx, &a)
 		if v != full {
 			return v
 		}
@@ -93,7 +98,7 @@ func (f *forward) line(ctx context.Context, in []*board.Target, wait time.Durati
 	limited, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	begun := time.Now()
-	t, err := board.Queue(limited, in, time.Now)
+	t, err := board.QueueWith(limited, in, f.tokens(), time.Now)
 	where := in[0]
 	if t != nil {
 		where = t
@@ -115,12 +120,34 @@ func (f *forward) line(ctx context.Context, in []*board.Target, wait time.Durati
 	}
 }
 
+// limited reports whether none of them can have a place before the wait is over,
+// as their limits per minute are reached.
+func (f *forward) limited(all []busy, wait time.Duration) bool {
+	now := time.Now()
+	for _, b := range all {
+		if b.target.Channel.Wait(f.tokens(), now) <= wait {
+			return false
+		}
+	}
+	return true
+}
+
 // busy notes that there was no place at any of them. A client is asked to wait
-// as long as the last one in line did.
+// as long as the last one in line did or, where limits per minute are reached,
+// until the first of them lets it through.
 func (f *forward) busy(all []busy) {
 	why := failure{busy: true, reason: "it has no place"}
-	for _, b := range all {
-		why.retryAfter = max(why.retryAfter, b.target.Channel.QueueWait())
+	now := time.Now()
+	var open time.Duration
+	for i, b := range all {
+		c := b.target.Channel
+		why.retryAfter = max(why.retryAfter, c.QueueWait())
+		if wait := c.Wait(f.tokens(), now); i == 0 || wait < open {
+			open = wait
+		}
+	}
+	if open > 0 {
+		why.retryAfter = open
 	}
 	f.failures = append(f.failures, why)
 }

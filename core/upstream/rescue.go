@@ -2,11 +2,13 @@ package upstream
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/smart-ai-router/smartrouter/core/board"
 	"github.com/smart-ai-router/smartrouter/core/config"
 	"github.com/smart-ai-router/smartrouter/core/wire"
+	"github.com/smart-ai-router/smartrouter/core/wire/hub"
 	"github.com/smart-ai-router/smartrouter/core/wire/openai"
 	"github.com/smart-ai-router/smartrouter/core/wire/rawjson"
 )
@@ -101,7 +103,7 @@ func (s *stream) brokeOff(why *failure, told *wire.Error) verdict {
 	if why.again {
 		r.again = s.target
 	}
-	if s.transcript.Err() != nil || serverTools(f.call.Body) {
+	if s.transcript.Err() != nil || f.serverTools() {
 		return f.lost(Impossible)
 	}
 	return cut
@@ -127,7 +129,7 @@ func (f *forward) goOn(ctx context.Context) verdict {
 		if again && !f.pause(ctx, backoff()) {
 			return final
 		}
-		if f.try(ctx, attempt{target: t, fallback: fallback, again: again}) == final {
+		if f.try(ctx, &attempt{target: t, fallback: fallback, again: again}) == final {
 			return final
 		}
 	}
@@ -161,6 +163,40 @@ func (f *forward) lost(how Rescue) verdict {
 	f.out.Err = f.rescue.told
 	f.client.fault(f.rescue.told, f.rescue.events)
 	return final
+}
+
+// serverTools tells whether the provider runs tools of its own for the request.
+func (f *forward) serverTools() bool {
+	if f.call.format() == openai.Format {
+		return serverTools(f.call.Body)
+	}
+	q, err := f.asked()
+	return err != nil || slices.ContainsFunc(q.Tools, func(t hub.Tool) bool { return t.Foreign.Format != "" })
+}
+
+// begin gives a translated request the beginning of the answer, where the target
+// goes on with it.
+func (a *attempt) begin(q *hub.Request) error {
+	r := a.f.rescue
+	if r == nil {
+		return nil
+	}
+	var err error
+	if a.prefills() {
+		var text string
+		text, err = openai.Partial(r.transcript)
+		n := len(q.Messages)
+		if err == nil && n > 0 && q.Messages[n-1].Role != hub.Assistant && !q.Has(hub.N) {
+			quoted := rawjson.AppendQuote(nil, text)
+			said := hub.Part{Text: quoted[1 : len(quoted)-1]}
+			q.Messages = append(q.Messages[:n:n], hub.Message{Role: hub.Assistant, Parts: []hub.Part{said}})
+			a.resume, err = openai.Continue(r.transcript)
+			return err
+		}
+		a.mayPrefill = false
+	}
+	a.resume, err = openai.Verify(r.transcript)
+	return err
 }
 
 // goingOn makes of the request what a rescuer gets.
@@ -202,7 +238,7 @@ const (
 
 var serverToolKeys = rawjson.NewKeys("tools", "web_search_options", "search_parameters", "plugins")
 
-// serverTools tells whether the provider runs tools of its own for the request.
+// serverTools looks for them in a request of OpenAI's.
 func serverTools(body []byte) bool {
 	var at [serverToolCount]rawjson.Field
 	if serverToolKeys.Scan(body, rawjson.DefaultDepth, at[:]) != nil {

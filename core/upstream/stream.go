@@ -9,9 +9,11 @@ import (
 
 	"github.com/smart-ai-router/smartrouter/core/board"
 	"github.com/smart-ai-router/smartrouter/core/wire"
+	"github.com/smart-ai-router/smartrouter/core/wire/hub"
 	"github.com/smart-ai-router/smartrouter/core/wire/openai"
 	"github.com/smart-ai-router/smartrouter/core/wire/rawjson"
 	"github.com/smart-ai-router/smartrouter/core/wire/sse"
+	"github.com/smart-ai-router/smartrouter/sdk"
 )
 
 const (
@@ -25,7 +27,7 @@ const (
 )
 
 // stream is an answer of events on its way to the client. Its bytes stay as
-// they are; only whole events are handed on, so that nothing is torn when the
+// they are where the client speaks its format; only whole events are handed on, so that nothing is torn when the
 // upstream dies within one.
 type stream struct {
 	*attempt
@@ -36,10 +38,23 @@ type stream struct {
 	caughtUp  bool   // it has repeated what the client knows
 	ending    bool   // the last event was seen
 	pieces    int64  // of content
+	again     openai.Again
 	kept      []byte
 	keep      bool
 	// transcript is of what the client has got; nil: the stream is not rescued.
 	transcript *openai.Transcript
+
+	// Where the stream goes through the hub, reader makes its events and writer
+	// the client's; cut is of a framing of its own.
+	reader  hub.Reader
+	writer  hub.Writer
+	hub     hub.Events
+	cut     hub.Splitter
+	resumed []byte // events of the hub that the writer gets
+	// shadow: the client gets the upstream's bytes, and both halves only follow
+	// what it has, for the sake of a rescue.
+	shadow bool
+	usage  wire.Usage
 }
 
 // stream hands events on until they end.
@@ -52,6 +67,7 @@ func (a *attempt) stream() verdict {
 	} else {
 		s.transcript = a.f.watched()
 	}
+	s.through()
 	v := s.run((*piece)[:cap(*piece)])
 	*out = s.out
 	giveBuffer(out)
@@ -62,7 +78,7 @@ func (s *stream) run(piece []byte) verdict {
 	for {
 		n, err := s.answer.Body.Read(piece)
 		if n > 0 {
-			s.split.Feed(piece[:n])
+			s.feed(piece[:n])
 			if v, over := s.events(); over {
 				return v
 			}
@@ -80,13 +96,13 @@ func (s *stream) run(piece []byte) verdict {
 // events looks at what was fed. It is over where the stream is.
 func (s *stream) events() (v verdict, over bool) {
 	var e sse.Event
-	for s.split.Next(&e) {
-		if v, over = s.event(&e); over {
+	for s.next(&e) {
+		if v, over = s.read(&e); over {
 			return v, true
 		}
 	}
-	if err := s.split.Err(); err != nil {
-		return s.broken(unexpected("an event is longer than %d bytes", sse.EventLimit)), true
+	if err := s.unsplit(); err != nil {
+		return s.broken(err), true
 	}
 	if s.committed && !s.send() {
 		return s.leave(s.progress.Events), true
@@ -107,41 +123,54 @@ func (s *stream) event(e *sse.Event) (v verdict, over bool) {
 		s.out = append(s.out, e.Raw...)
 		return s.held()
 	}
-	class := openai.Classify(s.f.call.Endpoint, e)
-	switch {
-	case len(bytes.TrimSpace(e.Data)) == 0:
-		return elsewhere, false // clients would read it as JSON
-	case !class.Is(wire.Done) && !rawjson.Valid(e.Data):
-		return s.broken(unexpected("an event is no JSON")), true
-	case class.Is(wire.Failed):
-		if v, over = s.failure(e); over {
-			return v, true
+	class := wire.Text
+	if !s.again.Is(e) {
+		class = s.classify(e, s.hubbed())
+		switch {
+		case len(bytes.TrimSpace(e.Data)) == 0:
+			return elsewhere, false // clients would read it as JSON
+		case !s.hubbed() && !isDone(e) && !rawjson.Valid(e.Data):
+			return s.broken(unexpected("an event is no JSON")), true
+		case class.Is(wire.Failed):
+			if v, over = s.failure(e); over {
+				return v, true
+			}
+		}
+		if s.to == openai.Format && s.f.call.Endpoint == sdk.Chat {
+			s.again.Learn(e, class)
 		}
 	}
 	s.progress.Add(class)
 	if class.Content() {
 		s.pieces++
 	}
-	if s.id == "" && s.f.call.Keeper != nil && !s.committed {
+	if s.id == "" && s.f.call.Keeper != nil && !s.committed && !s.hubbed() {
 		s.id = openai.ReadID(e.Data)
 	}
 	if class.Is(wire.HasUsage) {
-		s.f.out.Usage = openai.ReadUsage(e)
+		s.count(e)
+		if !s.hubbed() && class.Is(wire.UsageOnly) && s.f.call.Rules.AskUsage && !s.f.call.Request.Usage {
+			s.f.watch.touch()
+			return elsewhere, false // only we have asked for it
+		}
 	}
 	if s.resume != nil {
 		if v, over = s.goOn(e, class); over || !s.committed {
 			return v, over
 		}
 	} else {
-		s.out = append(s.out, e.Raw...)
+		if why := s.put(e); why != nil {
+			return s.broken(why), true
+		}
 		if s.transcript != nil {
-			s.transcript.Add(e)
+			s.note(e)
 		}
 		if !s.committed && (class.Content() || class.Is(wire.Finished)) {
 			s.committed = true
 			s.first()
+			s.handOver()
 			s.commit(-1, asEvents)
-			s.f.watch.limit(s.target.Channel.Config.Timeouts.Idle, errIdle, s.cancel)
+			s.f.watch.limit(s.target.Channel.Config.Timeouts.Idle, errIdle, &s.scope)
 			s.f.watch.wake()
 		}
 		if !s.committed {
@@ -150,7 +179,7 @@ func (s *stream) event(e *sse.Event) (v verdict, over bool) {
 	}
 	if class.Is(wire.Done | wire.Failed) {
 		s.ending = true
-		s.f.watch.limit(drainWait, errDrain, s.cancel)
+		s.f.watch.limit(drainWait, errDrain, &s.scope)
 	} else {
 		s.f.watch.touch()
 	}
@@ -164,7 +193,7 @@ func (s *stream) event(e *sse.Event) (v verdict, over bool) {
 // client gets it as it is.
 func (s *stream) failure(e *sse.Event) (v verdict, over bool) {
 	body := append([]byte(nil), e.Data...)
-	why := judgeError(s.answer.Header, body, errorOf(body))
+	why := s.judgeEvent(body)
 	switch {
 	case !s.committed && why.ours:
 		return s.passOn(why, body, true), true
@@ -180,18 +209,17 @@ func (s *stream) goOn(e *sse.Event, class wire.Class) (v verdict, over bool) {
 	if s.record.TTFT == 0 && class.Content() {
 		s.record.TTFT = time.Since(s.begun)
 	}
-	known := len(s.out)
-	var err error
-	if s.out, err = s.resume.Event(s.out, e); err != nil {
+	more, err := s.goOnWith(e)
+	if err != nil {
 		return s.differs(err), true
 	}
 	if !s.caughtUp && s.resume.CaughtUp() && (class.Content() || class.Is(wire.Finished)) {
 		s.caughtUp = true
-		s.f.watch.limit(s.target.Channel.Config.Timeouts.Idle, errIdle, s.cancel)
+		s.f.watch.limit(s.target.Channel.Config.Timeouts.Idle, errIdle, &s.scope)
 	}
 	// Only who says more than the client knows has rescued anything: one that
 	// breaks off at the same place would do so for ever.
-	if !s.committed && s.caughtUp && len(s.out) > known {
+	if !s.committed && s.caughtUp && more {
 		s.committed = true
 		s.f.out.Rescued = true
 		s.f.d.observer.Rescue(Rescued)
@@ -251,16 +279,8 @@ func (s *stream) send() bool {
 
 // end deals with the end of the body, be it clean or not.
 func (s *stream) end(err error) verdict {
-	var e sse.Event
-	if s.split.Flush(&e) && e.Data != nil {
-		class := openai.Classify(s.f.call.Endpoint, &e)
-		if class.Is(wire.Done | wire.Finished) {
-			// Somebody forgot the blank line behind the last event.
-			if v, over := s.event(&e); over {
-				return v
-			}
-			s.out = append(s.out, "\n\n"...)
-		}
+	if v, over := s.flush(); over {
+		return v
 	}
 	if s.progress.Seen.Is(wire.Failed) {
 		// The upstream has said itself what went wrong, and the client has it.
@@ -282,7 +302,7 @@ func (s *stream) end(err error) verdict {
 		return s.leave(s.progress.Events)
 	}
 	if s.keep && (err == nil || s.progress.Seen.Is(wire.Done)) {
-		s.capture(s.kept)
+		s.capture(s.kept, asEvents)
 	}
 	if r := s.f.rescue; r != nil {
 		s.f.out.Usage = r.spent.onto(s.f.out.Usage)
@@ -321,10 +341,4 @@ func (s *stream) broken(why *failure) verdict {
 func (s *stream) ended(why *failure) verdict {
 	s.fail(why, s.progress.Events)
 	return final
-}
-
-// errorOf reads the error out of an event's data.
-func errorOf(data []byte) *wire.Error {
-	f := openai.ReadError(http.StatusOK, nil, data)
-	return &f.Error
 }

@@ -68,12 +68,8 @@ func TestClientLeaves(t *testing.T) {
 			if err := <-done; tc.bytes > 0 && err != nil {
 				t.Fatal(err)
 			}
-			began := time.Now()
 			if err := w.Wait(ctx, func(r []wall.Request) bool { return r[0].Ended }); err != nil {
 				t.Fatal("the upstream was not told")
-			}
-			if took := time.Since(began); took > 500*time.Millisecond {
-				t.Errorf("the upstream was told after %v", took)
 			}
 			out := l.outcome()
 			if len(out.Attempts) != 1 || out.Attempts[0].Class != board.None || out.Err != nil || out.Complete {
@@ -289,7 +285,7 @@ func TestFullPool(t *testing.T) {
 			defer close(done)
 			l.dispatcher.Forward(ctx, newRecorder(), l.call(sdk.Chat, http.Header{}, []byte(question)), &plan{lab: l})
 		}()
-		if err := w.Wait(ctx, func(r []wall.Request) bool { return len(r) == 1 }); err != nil {
+		if err := w.Wait(ctx, func(r []wall.Request) bool { return len(r) == 1 && r[0].Fault != "" }); err != nil {
 			t.Error(err)
 		}
 		return func() { cancel(); <-done }

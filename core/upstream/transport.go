@@ -5,11 +5,14 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptrace"
 	"sync/atomic"
 	"time"
+
+	"github.com/smart-ai-router/smartrouter/core/h1"
 )
 
 // transport is the seam behind which an HTTP client sits. Everything else of
@@ -17,8 +20,31 @@ import (
 type transport interface {
 	// send brings a request to its origin and returns with the head of the
 	// answer. info is filled in before, also where it fails.
-	send(r *http.Request, info *connInfo) (*http.Response, error)
+	send(ctx context.Context, r *http.Request, info *connInfo) (answer, error)
+	// keeps tells whether a request's headers are in use after send has returned.
+	keeps() bool
 	closeIdle()
+}
+
+// answer is an answer's head, with its body to come.
+type answer struct {
+	StatusCode int
+	Header     http.Header
+	// ContentLength of the body; -1: not known.
+	ContentLength int64
+	Body          io.ReadCloser
+	protocol      string
+	// multiplexed: its connection carries other requests, too.
+	multiplexed bool
+	own         *h1.Response // nil: it is not from our own client
+}
+
+// recycle says that nobody looks at the header any more.
+func (a *answer) recycle() {
+	if a.own != nil {
+		a.own.Recycle()
+		a.Header = nil
+	}
 }
 
 // connInfo is how a request got its connection.
@@ -133,7 +159,9 @@ func bounded(ctx context.Context, d time.Duration) (context.Context, context.Can
 	return context.WithTimeout(ctx, d)
 }
 
-func (t *netTransport) send(r *http.Request, info *connInfo) (*http.Response, error) {
+func (t *netTransport) keeps() bool { return true }
+
+func (t *netTransport) send(ctx context.Context, r *http.Request, info *connInfo) (answer, error) {
 	trace := &httptrace.ClientTrace{
 		// GotConn is called by the goroutine that is here, and by no other; it is
 		// called again where net/http has to take another connection.
@@ -150,7 +178,15 @@ func (t *netTransport) send(r *http.Request, info *connInfo) (*http.Response, er
 			}
 		},
 	}
-	return t.http.RoundTrip(r.WithContext(httptrace.WithClientTrace(r.Context(), trace)))
+	if body, ok := r.Body.(*reader); ok {
+		r.GetBody = body.source.reader // for a second connection
+	}
+	r = r.WithContext(httptrace.WithClientTrace(ctx, trace))
+	a, err := t.http.RoundTrip(r) //nolint:bodyclose // whoever gets the answer closes it
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{a.StatusCode, a.Header, a.ContentLength, a.Body, a.Proto, a.ProtoMajor == 2, nil}, nil
 }
 
 func (t *netTransport) closeIdle() { t.http.CloseIdleConnections() }

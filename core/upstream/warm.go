@@ -53,7 +53,7 @@ func (d *Dispatcher) WarmUp(ctx context.Context, n int) {
 func (d *Dispatcher) warm(ctx context.Context, c *board.Channel, model string) (protocol string, err error) {
 	ctx, cancel := bounded(ctx, c.Config.Timeouts.Connect)
 	defer cancel()
-	p, err := (*d.preparer.Load()).Prepare(ctx, c, model, sdk.Chat, false)
+	p, err := d.preparer.Prepare(ctx, c, model, sdk.Chat, false)
 	if err != nil {
 		return "", err
 	}
@@ -61,23 +61,23 @@ func (d *Dispatcher) warm(ctx context.Context, c *board.Channel, model string) (
 	if err != nil {
 		return "", err
 	}
-	give, err := to.pool.take(ctx, 0)
+	place, err := to.pool.take(ctx, 0)
 	if err != nil {
 		return "", err
 	}
-	defer give()
+	defer place.give()
 	root := &url.URL{Scheme: to.url.Scheme, Host: to.url.Host, Path: "/"}
 	req := &http.Request{
 		Method: http.MethodHead, URL: root, Host: root.Host, Header: http.Header{"User-Agent": {agent}},
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
 	var info connInfo
-	answer, err := to.pool.transport.send(req.WithContext(ctx), &info)
+	answer, err := to.pool.transport.send(ctx, req, &info)
 	if err != nil {
 		return "", err
 	}
-	if answer.ProtoMajor == 2 {
+	if answer.multiplexed {
 		to.pool.multiplexed.Store(true)
 	}
-	return answer.Proto, answer.Body.Close()
+	return answer.protocol, answer.Body.Close()
 }

@@ -8,10 +8,12 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/smart-ai-router/smartrouter/core/board"
 	"github.com/smart-ai-router/smartrouter/core/config"
 	"github.com/smart-ai-router/smartrouter/core/e2e/wall"
+	"github.com/smart-ai-router/smartrouter/core/upstream/sigv4"
 	"github.com/smart-ai-router/smartrouter/sdk"
 )
 
@@ -168,6 +170,7 @@ func TestAdapterMistakes(t *testing.T) {
 		{name: "codec", change: func(p *sdk.Prepared) { p.Codec = "klingon" }, status: 503},
 		{name: "auth", change: func(p *sdk.Prepared) { p.Auth.Kind = "magic" }, status: 503},
 		{name: "auth without a header", change: func(p *sdk.Prepared) { p.Auth = sdk.Auth{Kind: sdk.AuthHeader} }, status: 503},
+		{name: "a signature without keys of AWS", change: func(p *sdk.Prepared) { p.Auth = sdk.Auth{Kind: sdk.AuthSigV4, Service: "s", Region: "r"} }, status: 503},
 		{name: "auth without a parameter", change: func(p *sdk.Prepared) { p.Auth = sdk.Auth{Kind: sdk.AuthQuery} }, status: 503},
 		{name: "edit", change: func(p *sdk.Prepared) { p.Edits = []sdk.Edit{{Op: "eat", Field: "a"}} }, status: 503},
 		{name: "edit with no JSON", change: func(p *sdk.Prepared) { p.Edits = []sdk.Edit{{Op: sdk.EditSet, Field: "a", Value: []byte("{")}} }, status: 503},
@@ -231,6 +234,8 @@ func TestAuth(t *testing.T) {
 			return r.Header.Get("Api-Key") == secret && r.Header.Get("Authorization") == ""
 		}},
 		{name: "query", auth: sdk.Auth{Kind: sdk.AuthQuery, Name: "key"}, secret: secret, tries: 1, ok: true, want: func(r *http.Request) bool { return r.URL.Query().Get("key") == secret && r.URL.Query().Get("v") == "1" }},
+		{name: "sigv4", auth: sdk.Auth{Kind: sdk.AuthSigV4, Service: "bedrock", Region: "us-east-1"}, secret: "AKIDEXAMPLE:very/secret", tries: 1, ok: true, want: signedBy("AKIDEXAMPLE", "very/secret", "")},
+		{name: "sigv4 of a session", auth: sdk.Auth{Kind: sdk.AuthSigV4, Service: "bedrock", Region: "us-east-1"}, secret: "AKIDEXAMPLE:very/secret:for+now", tries: 1, ok: true, want: signedBy("AKIDEXAMPLE", "very/secret", "for+now")},
 		{name: "minted", minted: []string{"Bearer one"}, tries: 1, ok: true, want: func(r *http.Request) bool { return r.Header.Get("Authorization") == "Bearer one" }},
 		{name: "minted anew", minted: []string{"Bearer old", "Bearer new"}, tries: 2, ok: true, want: func(r *http.Request) bool { return r.Header.Get("Authorization") == "Bearer new" }},
 		{name: "minted in vain", minted: []string{"Bearer old", "Bearer older", "Bearer new"}, tries: 2, want: func(r *http.Request) bool { return r.Header.Get("Authorization") == "Bearer new" }},
@@ -263,6 +268,20 @@ func TestAuth(t *testing.T) {
 	}
 }
 
+// signedBy tells whether a request was signed as it has arrived.
+func signedBy(id, secret, token string) func(*http.Request) bool {
+	return func(r *http.Request) bool {
+		body, _ := io.ReadAll(r.Body)
+		at, _ := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
+		u := *r.URL
+		u.Host = r.Host
+		again := r.Header.Clone()
+		sigv4.Sign(r.Method, &u, again, body, sigv4.Keys{ID: id, Secret: secret, Token: token}, sigv4.Scope{Region: "us-east-1", Service: "bedrock"}, at)
+		return time.Since(at).Abs() < time.Minute && r.Header.Get("Authorization") == again.Get("Authorization") &&
+			r.Header.Get("X-Amz-Security-Token") == token && strings.Contains(again.Get("Authorization"), "=content-type;host;x-amz-date")
+	}
+}
+
 // TestSecretsNeverShow: an upstream that repeats what it was told reveals
 // nothing to clients, records, logs and plugins.
 func TestSecretsNeverShow(t *testing.T) {
@@ -272,6 +291,7 @@ func TestSecretsNeverShow(t *testing.T) {
 		status int
 		answer string
 		auth   sdk.Auth
+		key    string // that the secret is in
 		stream bool
 	}{
 		{name: "401", status: 401, answer: `{"error":{"message":"Incorrect API key provided: ` + secret + `"}}`, auth: sdk.Auth{Kind: sdk.AuthBearer}},
@@ -281,11 +301,16 @@ func TestSecretsNeverShow(t *testing.T) {
 		{name: "404", status: 404, answer: `{"error":{"message":"no ` + secret + `"}}`, auth: sdk.Auth{Kind: sdk.AuthHeader, Name: "api-key"}},
 		{name: "200 with an error", status: 200, answer: `{"error":{"message":"no ` + secret + `"}}`, auth: sdk.Auth{Kind: sdk.AuthBearer}},
 		{name: "200 with garbage", status: 200, answer: secret, auth: sdk.Auth{Kind: sdk.AuthBearer}},
+		{name: "sigv4", status: 403, answer: `{"message":"` + secret + ` is out of date"}`, auth: sdk.Auth{Kind: sdk.AuthSigV4, Service: "s", Region: "r"}, key: "AKIDEXAMPLE:" + secret},
 		{name: "minted", status: 500, answer: `{"error":{"message":"no ` + secret + `-minted"}}`, auth: sdk.Auth{Kind: sdk.AuthMinted, Value: "Bearer " + secret + "-minted"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			l := newLab(t, at(answering(t, tc.status, "", tc.answer)))
+			to := at(answering(t, tc.status, "", tc.answer))
+			if tc.key != "" {
+				to.change = func(c *config.Channel) { c.Secret = config.Secret(tc.key) }
+			}
+			l := newLab(t, to)
 			l.prepare.auth = tc.auth
 			body := question
 			if tc.stream {

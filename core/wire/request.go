@@ -35,6 +35,10 @@ type Request struct {
 	// Unstored: the provider is not to keep its response.
 	Unstored bool
 
+	// Mended: it can't go out as it came even to a target of its own format,
+	// since a provider of another one has had a part in it.
+	Mended bool
+
 	// TemperatureAt and StreamOptions are where a JSON body has them.
 	TemperatureAt rawjson.Range
 	StreamOptions rawjson.Range

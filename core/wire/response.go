@@ -20,6 +20,7 @@ type Response struct {
 type Usage struct {
 	Input, Output, Total int64
 	Cached               int64 // of Input: read from the provider's prompt cache
+	CacheWrite           int64 // of Input: written into it
 	Reasoning            int64 // of Output: thought, not said
 }
 

@@ -74,16 +74,17 @@ func (c *Cache) Changes(ctx context.Context, q sdk.ChangesQuery) (sdk.Changes, e
 }
 
 // Stats is part of sdk.Cache.
-func (c *Cache) Stats(ctx context.Context) ([]sdk.CacheStats, error) {
+func (c *Cache) Stats(ctx context.Context) (sdk.CacheStats, error) {
 	r, err := c.client.Stats(ctx, &proto.StatsRequest{})
 	if err != nil {
-		return nil, c.plugin.wrap(err)
+		return sdk.CacheStats{}, c.plugin.wrap(err)
 	}
-	stats := make([]sdk.CacheStats, len(r.GetNamespaces()))
+	stats := sdk.CacheStats{SetAside: r.GetSetAside(), Namespaces: make([]sdk.NamespaceStats, len(r.GetNamespaces()))}
 	for i, n := range r.GetNamespaces() {
-		stats[i] = sdk.CacheStats{
+		stats.Namespaces[i] = sdk.NamespaceStats{
 			Namespace: n.GetNamespace(), Entries: n.GetEntries(), Bytes: n.GetBytes(), Hits: n.GetHits(), Misses: n.GetMisses(),
 			Puts: n.GetPuts(), Expired: n.GetExpired(), Evicted: n.GetEvicted(),
+			Oldest: timeFromProto(n.GetOldest()), Newest: timeFromProto(n.GetNewest()),
 		}
 	}
 	return stats, nil

@@ -32,17 +32,22 @@ func fieldsFromProto(ps []*proto.Field) (fields []sdk.Field) {
 		fields = append(fields, sdk.Field{
 			Name: p.GetName(), Type: sdk.FieldType(p.GetType()), Required: p.GetRequired(), Doc: p.GetDoc(),
 			Default: p.GetDefaultJson(), Fields: fieldsFromProto(p.GetFields()),
+			Min: p.GetMin(), Max: p.GetMax(),
 		})
 	}
 	return fields
 }
 
+// leaseFromProto puts a lease into range: below zero is none, and above the most
+// is the most.
 func leaseFromProto(l *proto.Lease) sdk.Lease {
 	if l.GetFresh() == nil {
 		return sdk.Lease{}
 	}
-	lease := sdk.Lease{Fresh: l.GetFresh().AsDuration(), Stale: max(0, l.GetStale().AsDuration())}
-	if lease.Fresh < 0 || lease == (sdk.Lease{}) {
+	within := func(d time.Duration) time.Duration { return max(0, min(d, sdk.MaxLease)) }
+	fresh := l.GetFresh().AsDuration()
+	lease := sdk.Lease{Fresh: within(fresh), Stale: within(l.GetStale().AsDuration())}
+	if fresh < 0 || lease == (sdk.Lease{}) {
 		return sdk.NoLease
 	}
 	return lease
@@ -72,6 +77,7 @@ func durationToProto(d time.Duration) *durationpb.Duration {
 func channelToProto(c sdk.Channel) *proto.Channel {
 	return &proto.Channel{
 		Name: c.Name, Provider: c.Provider, BaseUrl: c.BaseURL, Region: c.Region, Tags: c.Tags, Settings: c.Settings,
+		Secret: c.Secret.Reveal(),
 	}
 }
 
@@ -138,14 +144,21 @@ func checkEdit(e sdk.Edit) error {
 }
 
 func authFromProto(p *proto.Auth) (sdk.Auth, error) {
-	a := sdk.Auth{Kind: sdk.AuthKind(p.GetKind()), Name: p.GetName(), Value: p.GetValue(), Expires: timeFromProto(p.GetExpires())}
+	a := sdk.Auth{
+		Kind: sdk.AuthKind(p.GetKind()), Name: p.GetName(), Value: p.GetValue(), Expires: timeFromProto(p.GetExpires()),
+		Service: p.GetService(), Region: p.GetRegion(),
+	}
 	switch a.Kind {
 	case "":
 		a.Kind = sdk.AuthNone
-	case sdk.AuthNone, sdk.AuthBearer:
+	case sdk.AuthNone, sdk.AuthBearer, sdk.AuthGoogle:
 	case sdk.AuthHeader, sdk.AuthQuery:
 		if a.Name == "" {
 			return a, fmt.Errorf("auth %s: no name", a.Kind)
+		}
+	case sdk.AuthSigV4:
+		if a.Service == "" || a.Region == "" {
+			return a, fmt.Errorf("auth sigv4: no service, or no region")
 		}
 	case sdk.AuthMinted:
 		if a.Value == "" {

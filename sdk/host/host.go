@@ -2,9 +2,10 @@
 // core/catalog and sdk/plugintest talk to plugins with.
 //
 //	process.go   how a plugin's process is started, for go-plugin
-//	host.go      Connect, Configure, Ping
+//	host.go      Connect, Configure, Ping, Stop, Vitals
 //	selector.go  Selector: generations are learned as they are needed
-//	kinds.go     Prechecker, Prober, Adapter
+//	kinds.go     Prechecker, Prober, Adapter; translator.go: of an adapter that is one
+//	guard.go     Guard, observer.go: Observer
 //	cache.go     Cache
 //	upstream.go  the lent HTTP client, served to a plugin
 //	convert.go   between protobuf and plain Go
@@ -18,8 +19,10 @@ import (
 	"fmt"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
 
 	"github.com/smart-ai-router/smartrouter/sdk"
 	"github.com/smart-ai-router/smartrouter/sdk/lane"
@@ -31,15 +34,16 @@ type Plugin struct {
 	who      string
 	manifest sdk.Manifest
 	conn     *grpc.ClientConn
+	protocol int
 	lane     *lane.Conn // nil where the plugin has none
 }
 
-// Connect asks what the plugin behind conn is, and refuses a manifest that
+// Connect asks what the plugin behind link is, and refuses a manifest that
 // makes no sense. who is put before the plugin's errors: "selector(smart)".
 // ctx bounds Connect only.
-func Connect(ctx context.Context, who string, conn *grpc.ClientConn) (*Plugin, error) {
-	p := &Plugin{who: who, conn: conn}
-	m, err := proto.NewPluginClient(conn).Describe(ctx, &proto.DescribeRequest{})
+func Connect(ctx context.Context, who string, link Link) (*Plugin, error) {
+	p := &Plugin{who: who, conn: link.Conn, protocol: link.Protocol}
+	m, err := proto.NewPluginClient(p.conn).Describe(ctx, &proto.DescribeRequest{})
 	if err != nil {
 		return nil, p.wrap(err)
 	}
@@ -47,8 +51,8 @@ func Connect(ctx context.Context, who string, conn *grpc.ClientConn) (*Plugin, e
 	if err := p.manifest.Check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", who, err)
 	}
-	if p.manifest.Lane {
-		if p.lane, err = lane.Dial(ctx, conn, lane.Options{MaxReplyBytes: sdk.MaxMessageBytes}); err != nil {
+	if p.manifest.Lane && !link.Unary {
+		if p.lane, err = lane.Dial(ctx, p.conn, lane.Options{MaxReplyBytes: sdk.MaxMessageBytes}); err != nil {
 			return nil, p.wrap(err)
 		}
 	}
@@ -57,6 +61,9 @@ func Connect(ctx context.Context, who string, conn *grpc.ClientConn) (*Plugin, e
 
 // Manifest is what the plugin says of itself.
 func (p *Plugin) Manifest() sdk.Manifest { return p.manifest }
+
+// Protocol is the version of the contract that the plugin speaks here.
+func (p *Plugin) Protocol() int { return p.protocol }
 
 // Close ends what Connect began. The connection and the process go on.
 func (p *Plugin) Close() error {
@@ -112,6 +119,40 @@ func (p *Plugin) Ping(ctx context.Context) error {
 	}
 	_, err := grpc_health_v1.NewHealthClient(p.conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: healthService})
 	return p.wrap(err)
+}
+
+// Stop says goodbye: the plugin closes what it has open, and ends. The error
+// is its own, if it could not close something. A plugin of a version that knows
+// no Stop is not asked; its process ends with its connection.
+func (p *Plugin) Stop(ctx context.Context) error {
+	if p.protocol < stopSince {
+		return nil
+	}
+	_, err := proto.NewPluginClient(p.conn).Stop(ctx, &proto.StopRequest{})
+	return p.wrap(err)
+}
+
+// stopSince is the version of the protocol that has Stop and Vitals.
+const stopSince = 2
+
+// Vitals are what a plugin says of its own process.
+type Vitals struct {
+	// Tasks are what runs or waits in it; in Go: goroutines.
+	Tasks     int64
+	HeapBytes int64
+}
+
+// Vitals asks the plugin for them, with what it does not use any more freed
+// before. The error has codes.Unimplemented where it can't tell.
+func (p *Plugin) Vitals(ctx context.Context) (Vitals, error) {
+	if p.protocol < stopSince {
+		return Vitals{}, p.wrap(status.Error(codes.Unimplemented, "its version of the protocol has no vitals"))
+	}
+	v, err := proto.NewPluginClient(p.conn).Vitals(ctx, &proto.VitalsRequest{Collect: true})
+	if err != nil {
+		return Vitals{}, p.wrap(err)
+	}
+	return Vitals{Tasks: v.GetTasks(), HeapBytes: v.GetHeapBytes()}, nil
 }
 
 // Broken reports whether the connection to the plugin is gone, and not only a

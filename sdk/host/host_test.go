@@ -93,7 +93,7 @@ func connect(t *testing.T, s *stranger) (*Plugin, error) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	return Connect(t.Context(), "selector(odd)", conn)
+	return Connect(t.Context(), "selector(odd)", Link{Conn: conn, Protocol: sdk.ProtocolVersion})
 }
 
 func goodManifest() *proto.Manifest {
@@ -120,7 +120,7 @@ func TestManifestIsChecked(t *testing.T) {
 		{name: "name", change: func(m *proto.Manifest) { m.Name = "Odd One" }, want: `the name "Odd One" is not of lower-case letters, digits, - and _`},
 		{name: "version", change: func(m *proto.Manifest) { m.Version = "" }, want: "no version"},
 		{name: "no kind", change: func(m *proto.Manifest) { m.Kinds = nil }, want: "no kind"},
-		{name: "kind", change: func(m *proto.Manifest) { m.Kinds = []string{"guard"} }, want: `unknown kind "guard"`},
+		{name: "kind", change: func(m *proto.Manifest) { m.Kinds = []string{"oracle"} }, want: `unknown kind "oracle"`},
 		{name: "kind twice", change: func(m *proto.Manifest) { m.Kinds = []string{"cache", "cache"} }, want: "the kind cache is there twice"},
 		{name: "fact", change: func(m *proto.Manifest) { m.Reads = []string{"prompt"} }, want: `reads: unknown fact "prompt"`},
 		{name: "header", change: func(m *proto.Manifest) { m.Reads = []string{"header:X-A"} }, want: `reads: fact "header:X-A": a header's name is of lower-case letters, digits, - and _`},
@@ -214,6 +214,9 @@ func TestLeases(t *testing.T) {
 		{name: "negative", wire: &proto.Lease{Fresh: durationpb.New(-time.Hour), Stale: durationpb.New(time.Hour)}, want: sdk.NoLease},
 		{name: "stale at once", wire: &proto.Lease{Fresh: durationpb.New(0), Stale: durationpb.New(time.Second)}, want: sdk.Lease{Stale: time.Second}},
 		{name: "negative stale", wire: &proto.Lease{Fresh: durationpb.New(time.Second), Stale: durationpb.New(-1)}, want: sdk.For(time.Second)},
+		{name: "ten years", wire: &proto.Lease{Fresh: durationpb.New(10 * 365 * 24 * time.Hour), Stale: durationpb.New(math.MaxInt64)}, want: sdk.Lease{Fresh: sdk.MaxLease, Stale: sdk.MaxLease}},
+		{name: "more seconds than a duration has", wire: &proto.Lease{Fresh: &durationpb.Duration{Seconds: math.MaxInt64}}, want: sdk.For(sdk.MaxLease)},
+		{name: "less seconds than a duration has", wire: &proto.Lease{Fresh: &durationpb.Duration{Seconds: math.MinInt64}}, want: sdk.NoLease},
 		{name: "both", wire: &proto.Lease{Fresh: durationpb.New(1), Stale: durationpb.New(2)}, want: sdk.Lease{Fresh: 1, Stale: 2}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"math"
 
 	"github.com/smart-ai-router/smartrouter/sdk"
 	"github.com/smart-ai-router/smartrouter/sdk/proto"
@@ -47,6 +48,7 @@ func (k *Prober) Probe(ctx context.Context, c sdk.Channel, declaredModels []stri
 	h := sdk.Health{
 		Reason: a.GetReason(), Lease: leaseFromProto(a.GetLease()), KeyLease: leaseFromProto(a.GetKeyLease()),
 		Listed: a.GetListed(), ModelsLease: leaseFromProto(a.GetModelsLease()),
+		SpecsLease: leaseFromProto(a.GetSpecsLease()), PricesLease: leaseFromProto(a.GetPricesLease()),
 	}
 	if h.State, err = healthFromProto(a.GetHealth()); err != nil {
 		return sdk.Health{}, k.plugin.refuse("%v", err)
@@ -55,12 +57,20 @@ func (k *Prober) Probe(ctx context.Context, c sdk.Channel, declaredModels []stri
 		return sdk.Health{}, k.plugin.refuse("%v", err)
 	}
 	for _, m := range a.GetModels() {
-		h.Models = append(h.Models, sdk.ModelInfo{
-			ID: m.GetId(), Created: m.GetCreated(), OwnedBy: m.GetOwnedBy(), ContextTokens: m.GetContextTokens(),
-		})
+		info := sdk.ModelInfo{
+			ID: m.GetId(), Created: m.GetCreated(), OwnedBy: m.GetOwnedBy(),
+			ContextTokens: m.GetContextTokens(), OutputTokens: m.GetOutputTokens(),
+		}
+		// What is no price, such as NaN, would upset every comparison.
+		if p := m.GetPrice(); p != nil && isPrice(p.GetInput()) && isPrice(p.GetOutput()) {
+			info.Price = sdk.Price{Known: true, Input: p.GetInput(), Output: p.GetOutput()}
+		}
+		h.Models = append(h.Models, info)
 	}
 	return h, nil
 }
+
+func isPrice(v float64) bool { return v >= 0 && !math.IsInf(v, 1) }
 
 // Adapter calls an adapter plugin.
 type Adapter struct {

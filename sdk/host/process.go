@@ -58,9 +58,23 @@ const firstExtraFile = 3 // after stdin, stdout and stderr
 // Handshake is what makes a process a plugin of ours.
 var Handshake = plugin.HandshakeConfig{MagicCookieKey: sdk.CookieKey, MagicCookieValue: sdk.CookieValue}
 
-// Versions are the protocol versions that the host speaks.
+// Versions are the protocol versions that the host speaks: this one and the one
+// before, so that a plugin need not be built anew on the day of an upgrade.
 func Versions() map[int]plugin.PluginSet {
-	return map[int]plugin.PluginSet{sdk.ProtocolVersion: {connName: connPlugin{}}}
+	versions := make(map[int]plugin.PluginSet)
+	for v := sdk.OldestProtocolVersion; v <= sdk.ProtocolVersion; v++ {
+		versions[v] = plugin.PluginSet{connName: connPlugin{}}
+	}
+	return versions
+}
+
+// Link is the connection to a plugin's process.
+type Link struct {
+	Conn *grpc.ClientConn
+	// Protocol is the version that both sides agreed upon.
+	Protocol int
+	// Unary leaves the plugin's lane unused, as if it had none.
+	Unary bool
 }
 
 // DialOptions bound messages and keep gRPC from measuring the bandwidth of a
@@ -77,22 +91,22 @@ func DialOptions() []grpc.DialOption {
 }
 
 // Dial starts the client's process, where it does not run yet, and answers the
-// connection to it, for [Connect].
-func Dial(client *plugin.Client) (*grpc.ClientConn, error) {
+// link to it, for [Connect].
+func Dial(client *plugin.Client) (Link, error) {
 	c, err := client.Client()
 	// go-plugin has no type for this error.
 	if err != nil && strings.Contains(err.Error(), "incompatible API version") {
-		return nil, fmt.Errorf("the plugin speaks another version of the plugin protocol than the router, which speaks %d; "+
-			"build it with the router's version of the SDK: %w", sdk.ProtocolVersion, err)
+		return Link{}, fmt.Errorf("the plugin speaks another version of the plugin protocol than the router, which speaks %d and %d; "+
+			"build it with the router's version of the SDK: %w", sdk.OldestProtocolVersion, sdk.ProtocolVersion, err)
 	}
 	if err != nil {
-		return nil, err
+		return Link{}, err
 	}
 	conn, err := c.Dispense(connName)
 	if err != nil {
-		return nil, err
+		return Link{}, err
 	}
-	return conn.(*grpc.ClientConn), nil
+	return Link{Conn: conn.(*grpc.ClientConn), Protocol: client.NegotiatedVersion()}, nil
 }
 
 const connName = "conn"

@@ -29,7 +29,7 @@ import (
 // The test binary run again with this set to "inline" or "goroutines" is a plugin that serves on file descriptor 3.
 const pluginEnv = "LANE_TEST_PLUGIN"
 
-const testWait = 10 * time.Second
+const testWait = time.Minute
 
 func TestMain(m *testing.M) {
 	if mode := os.Getenv(pluginEnv); mode != "" {

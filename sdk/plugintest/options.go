@@ -23,6 +23,9 @@ type options struct {
 	dataDir   string
 	socketDir string
 	do        host.Do // nil: no upstream is lent
+	// Of Conform alone.
+	mistakes map[string]map[string]any
+	calls    int
 }
 
 func newOptions(t testing.TB, opts []Option) *options {

@@ -8,6 +8,7 @@
 //	options.go     what a plugin is started with
 //	process.go     the process, from its start to its end
 //	build.go       go build, once per test binary
+//	conform.go     Conform: the conformance kit, for any plugin
 //
 // Where the test is built with the race detector, so is the plugin; a race in
 // it fails the test.
@@ -32,6 +33,9 @@ type Config map[string]any
 // callTimeout bounds each call of a test: ample, also on a machine that is busy
 // with other tests, since nobody waits for it but where the plugin hangs.
 const callTimeout = 30 * time.Second
+
+// logTimeout is how long Logged waits for a text that does not come.
+const logTimeout = 10 * time.Second
 
 // Plugin is a running plugin. It ends with its test.
 type Plugin struct {
@@ -101,14 +105,14 @@ func configured(t testing.TB, what program, config Config, checkOnly bool, opts 
 // start connects to the plugin and leaves it without a config.
 func start(t testing.TB, what program, o *options) (*Plugin, error) {
 	t.Helper()
-	process, conn, err := startProcess(t, what, o)
+	process, link, err := startProcess(t, what, o)
 	if err != nil {
 		return nil, err
 	}
 	p := &Plugin{t: t, process: process}
 	ctx, cancel := p.context()
 	defer cancel()
-	if p.host, err = host.Connect(ctx, "plugin", conn); err != nil {
+	if p.host, err = host.Connect(ctx, "plugin", link); err != nil {
 		return nil, err
 	}
 	p.selector = p.host.Selector()
@@ -123,7 +127,20 @@ func (p *Plugin) context() (context.Context, context.CancelFunc) {
 // Host is the router's side of the plugin, for what this package has no method.
 func (p *Plugin) Host() *host.Plugin { return p.host }
 
-// Logs is what the plugin has written to its log so far.
+// Logged tells whether the plugin has text in its log, and waits some seconds for
+// it: the log comes by another way than answers do, and later. Lines stay in
+// order: to see that it did not log one thing, first see what it logged after it.
+func (p *Plugin) Logged(text string) bool {
+	for deadline := time.Now().Add(logTimeout); !strings.Contains(p.Logs(), text); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			return false
+		}
+	}
+	return true
+}
+
+// Logs is what has come of the plugin's log so far; its last lines may be on their
+// way.
 func (p *Plugin) Logs() string { return p.process.stderr.String() }
 
 // Kill ends the process as kill -9 would, and waits for its end.
@@ -171,6 +188,61 @@ func (p *Plugin) Prepare(c sdk.Channel, model string, e sdk.Endpoint, stream boo
 	ctx, cancel := p.context()
 	defer cancel()
 	return p.host.Adapter().Prepare(ctx, c, model, e, stream)
+}
+
+// TranslateRequest asks the adapter for the provider's request.
+func (p *Plugin) TranslateRequest(c sdk.Channel, model, chat string) (string, error) {
+	ctx, cancel := p.context()
+	defer cancel()
+	body, err := p.host.Adapter().TranslateRequest(ctx, c, model, []byte(chat))
+	return string(body), err
+}
+
+// TranslateAnswer asks the adapter for a chat completion.
+func (p *Plugin) TranslateAnswer(c sdk.Channel, model string, a sdk.UpstreamAnswer) (string, error) {
+	ctx, cancel := p.context()
+	defer cancel()
+	body, err := p.host.Adapter().TranslateAnswer(ctx, c, model, a)
+	return string(body), err
+}
+
+// TranslateStream asks the adapter for the chunks of a stream that comes in these
+// pieces, and ends with the last of them.
+func (p *Plugin) TranslateStream(c sdk.Channel, model string, pieces ...string) ([]string, error) {
+	ctx, cancel := p.context()
+	defer cancel()
+	var state []byte
+	var all []string
+	for i, piece := range pieces {
+		out, err := p.host.Adapter().TranslateStream(ctx, c, model, sdk.StreamPiece{Data: []byte(piece), State: state, End: i == len(pieces)-1})
+		if err != nil {
+			return all, err
+		}
+		for _, e := range out.Events {
+			all = append(all, string(e))
+		}
+		state = out.State
+	}
+	return all, nil
+}
+
+// Inspect asks the guard. The prompt is JSON such as {"messages": [...]}; empty:
+// the plugin is not to see one.
+func (p *Plugin) Inspect(r sdk.Request, prompt string) (host.Ruling, error) {
+	ctx, cancel := p.context()
+	defer cancel()
+	return p.host.Guard().Inspect(ctx, r, []byte(prompt))
+}
+
+// Observe hands decision records, as JSON, to the observer.
+func (p *Plugin) Observe(records ...string) error {
+	ctx, cancel := p.context()
+	defer cancel()
+	batch := make([][]byte, len(records))
+	for i, r := range records {
+		batch[i] = []byte(r)
+	}
+	return p.host.Observer().Observe(ctx, batch)
 }
 
 // Cache is the cache, over RPC.

@@ -13,8 +13,6 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
-	"google.golang.org/grpc"
-
 	"github.com/smart-ai-router/smartrouter/sdk/host"
 )
 
@@ -32,16 +30,16 @@ const (
 	startTimeout = 30 * time.Second
 	// endTimeout is how long the goodbye may take: go-plugin has no bound for a
 	// process that is stopped.
-	endTimeout = 5 * time.Second
+	endTimeout = 30 * time.Second
 	// raceExit is the exit code that the race detector sets.
 	raceExit = 66
 )
 
-func startProcess(t testing.TB, what program, o *options) (*process, *grpc.ClientConn, error) {
+func startProcess(t testing.TB, what program, o *options) (*process, host.Link, error) {
 	t.Helper()
 	plugins, lifeline, err := os.Pipe()
 	if err != nil {
-		return nil, nil, err
+		return nil, host.Link{}, err
 	}
 	defer plugins.Close()
 	cmd := exec.Command(what.path)
@@ -58,11 +56,11 @@ func startProcess(t testing.TB, what program, o *options) (*process, *grpc.Clien
 	config.StartTimeout = startTimeout
 	p.client = plugin.NewClient(config)
 	t.Cleanup(p.stop)
-	conn, err := host.Dial(p.client)
+	link, err := host.Dial(p.client)
 	if err != nil {
-		return nil, nil, fmt.Errorf("start %s: %w", filepath.Base(what.args[0]), err)
+		return nil, host.Link{}, fmt.Errorf("start %s: %w", filepath.Base(what.args[0]), err)
 	}
-	return p, conn, nil
+	return p, link, nil
 }
 
 // kill is the end without a goodbye.

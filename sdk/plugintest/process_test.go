@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -86,6 +88,24 @@ func TestPrintsDoNoHarm(t *testing.T) {
 	waitFor(t, "all lines in the log", func() bool { return strings.Count(p.Logs(), whole) == 2+3*20 })
 }
 
+func TestLoggedWaitsForTheLog(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := &Plugin{t: t, process: &process{stderr: new(buffer)}}
+		time.AfterFunc(logTimeout/2, func() { p.process.stderr.Write([]byte("it is late\n")) })
+		if !p.Logged("late") {
+			t.Error("what comes late is not seen")
+		}
+		began := time.Now()
+		if p.Logged("never") {
+			t.Error("what never comes is seen")
+		}
+		if waited := time.Since(began); waited < logTimeout {
+			t.Errorf("it waited %v for what never came", waited)
+		}
+	})
+}
+
 func TestDeadHostTakesPluginAndItsChildrenAlong(t *testing.T) {
 	t.Parallel()
 	p := Start(t, actor, nil)
@@ -132,9 +152,9 @@ func TestHandshakeOfAnotherVersion(t *testing.T) {
 	t.Parallel()
 	o := newOptions(t, nil)
 	_, err := start(t, program{path: "/bin/sh", args: []string{"sh", "-c", "echo '1|7|unix|/nowhere|grpc|'; exec sleep 600"}}, o)
-	want := "start sh: the plugin speaks another version of the plugin protocol than the router, which speaks 1; " +
-		"build it with the router's version of the SDK: incompatible API version with plugin. Plugin version: 7, Client versions: [1]"
-	if err == nil || err.Error() != want {
+	want := "start sh: the plugin speaks another version of the plugin protocol than the router, which speaks 1 and 2; " +
+		"build it with the router's version of the SDK: incompatible API version with plugin. Plugin version: 7, "
+	if err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -215,7 +235,7 @@ func TestConfigErrorsHavePaths(t *testing.T) {
 		{Path: "rule.1.count", Message: "is -1 and must be at least 0"},
 		{Path: "rule.1.macth", Message: "is unknown; there is: match, count"},
 		{Path: "fail", Message: "is no string"},
-		{Path: "colour", Message: "is unknown; there is: rate, wait, room, tag, names, rule, fail"},
+		{Path: "colour", Message: "is unknown; there is: rate, wait, room, tag, names, rule, deny, fail"},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%v\nwant\n%v", got, want)
@@ -238,13 +258,16 @@ func TestManifest(t *testing.T) {
 		Name: "actor", Version: "1.2.3", Doc: "Does what it is told.", Kinds: sdk.Kinds, Lane: true,
 		Reads: []sdk.Fact{"model", "header:x-team"}, Needs: []string{"billed_calls"},
 		Fields: []sdk.Field{
-			{Name: "rate", Type: sdk.FieldFloat, Doc: "a share", Default: "0.5"},
-			{Name: "wait", Type: sdk.FieldDuration, Default: `"1s"`},
-			{Name: "room", Type: sdk.FieldSize, Default: "0"},
+			{Name: "rate", Type: sdk.FieldFloat, Doc: "a share", Default: "0.5", Min: "0", Max: "1"},
+			{Name: "wait", Type: sdk.FieldDuration, Default: `"1s"`, Min: "1ms"},
+			{Name: "room", Type: sdk.FieldSize, Default: "0", Max: "1KiB"},
 			{Name: "tag", Type: sdk.FieldList, Default: `["a"]`},
 			{Name: "names", Type: sdk.FieldMap, Default: "{}"},
 			{Name: "rule", Type: sdk.FieldBlock, Doc: "the first that matches", Default: "[]", Fields: []sdk.Field{
-				{Name: "match", Type: sdk.FieldString, Required: true}, {Name: "count", Type: sdk.FieldInt, Default: "0"},
+				{Name: "match", Type: sdk.FieldString, Required: true}, {Name: "count", Type: sdk.FieldInt, Default: "0", Min: "0"},
+			}},
+			{Name: "deny", Type: sdk.FieldBlock, Default: "[]", Fields: []sdk.Field{
+				{Name: "name", Type: sdk.FieldLabel, Required: true}, {Name: "pattern", Type: sdk.FieldString, Required: true},
 			}},
 			{Name: "fail", Type: sdk.FieldString, Default: `""`},
 		},
@@ -266,11 +289,12 @@ func TestStartedByHand(t *testing.T) {
 	}
 	text := string(out)
 	for _, want := range []string{
-		"actor 1.2.3: a selector, prechecker, prober, cache, adapter plugin of Smart AI Router.\nDoes what it is told.\n",
+		"actor 1.2.3: a selector, prechecker, prober, cache, adapter, guard, observer plugin of Smart AI Router.\nDoes what it is told.\n",
 		"plugin \"selector\" \"actor\" {\n  command = [",
 		`, "serve", "$${x}"]` + "\n  grants  = [\"billed_calls\"]\n",
 		"    rate  = 0.5 # a share\n    wait  = \"1s\"\n    room  = \"0B\"\n",
 		"    rule { # the first that matches\n      match = \"\" # required\n      count = 0\n    }\n",
+		"    deny \"NAME\" {\n      pattern = \"\" # required\n    }\n",
 		"# and name it in a provider: adapter = plugin.adapter.actor\n",
 	} {
 		if !strings.Contains(text, want) {

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"sync"
@@ -245,7 +247,10 @@ func TestCacheCarriesEverything(t *testing.T) {
 			t.Errorf("changes: got %+v, %v", changes, err)
 		}
 		stats, err := c.Stats(ctx)
-		if want := (sdk.CacheStats{Namespace: "n", Entries: 1, Bytes: 2, Hits: 3, Misses: 4, Puts: 5, Expired: 6, Evicted: 1<<63 - 1}); err != nil || len(stats) != 1 || stats[0] != want {
+		if want := (sdk.CacheStats{SetAside: 7, Namespaces: []sdk.NamespaceStats{{
+			Namespace: "n", Entries: 1, Bytes: 2, Hits: 3, Misses: 4, Puts: 5, Expired: 6, Evicted: 1<<63 - 1,
+			Oldest: time.Unix(8, 0).UTC(), Newest: time.Unix(9, 10).UTC(),
+		}}}); err != nil || !reflect.DeepEqual(stats, want) {
 			t.Errorf("stats: got %+v, %v", stats, err)
 		}
 	})
@@ -279,7 +284,7 @@ func TestAdapterCarriesEverything(t *testing.T) {
 		want := sdk.Prepared{
 			URL:     "http://u/v1/chat?" + mustJSON(t, []any{channel, true}),
 			Headers: []sdk.Header{{Name: "a", Value: "b"}, {Name: "a", Value: "c"}},
-			Auth:    sdk.Auth{Kind: sdk.AuthMinted, Value: "Bearer t", Expires: time.Unix(1e9, 5).UTC()},
+			Auth:    sdk.Auth{Kind: sdk.AuthMinted, Value: "Bearer t", Expires: time.Unix(1e9, 5).UTC(), Service: "s", Region: "r"},
 			Codec:   "openai", Model: "m!",
 			Edits: []sdk.Edit{
 				{Op: sdk.EditSet, Field: "a", Value: json.RawMessage(`{"b":1}`)}, {Op: sdk.EditDefault, Field: "b", Value: json.RawMessage(`2`)},
@@ -295,6 +300,107 @@ func TestAdapterCarriesEverything(t *testing.T) {
 			t.Errorf("rerank: got %v", err)
 		}
 	})
+}
+
+func TestTranslatorCarriesEverything(t *testing.T) {
+	t.Parallel()
+	p := Start(t, actor, nil)
+	c := sdk.Channel{Name: "c", Provider: "p", Settings: map[string]string{"k": "v"}}
+	eachWay(t, func(t *testing.T, ctx context.Context) {
+		a := p.host.Adapter()
+		got, err := a.TranslateRequest(ctx, c, "m", []byte(`{"a":1}`))
+		if want := mustJSON(t, []any{c, "m", `{"a":1}`}); err != nil || string(got) != want {
+			t.Errorf("a request: got %s, %v", got, err)
+		}
+		got, err = a.TranslateAnswer(ctx, c, "m", sdk.UpstreamAnswer{Status: 418, Body: []byte("tea\x00")})
+		if want := mustJSON(t, []any{c, "m", 418, "tea\x00"}); err != nil || string(got) != want {
+			t.Errorf("an answer: got %s, %v", got, err)
+		}
+		out, err := a.TranslateStream(ctx, c, "m", sdk.StreamPiece{Data: []byte("\xff"), State: []byte("s"), End: true})
+		want := sdk.Chunks{Events: [][]byte{[]byte(mustJSON(t, []any{c, "m", true})), []byte("\xff")}, State: []byte("s!")}
+		if err != nil || !reflect.DeepEqual(out, want) {
+			t.Errorf("a stream: got %q, %v", out, err)
+		}
+		if _, err = a.TranslateStream(ctx, c, "flood", sdk.StreamPiece{}); err == nil || !strings.Contains(err.Error(), "its state has 4194305 bytes") {
+			t.Errorf("a state over the limit: %v", err)
+		}
+	})
+}
+
+func TestGuardCarriesEverything(t *testing.T) {
+	t.Parallel()
+	p := Start(t, actor, nil)
+	request := sdk.Request{
+		Model: "reject", Endpoint: sdk.Chat, Stream: true, Size: 1, Tokens: 2, Tools: true, Images: true, JSON: true, Key: "k",
+		Headers: map[string]string{"x-team": "t"}, Region: "r", Prefix: 1<<64 - 1, Now: time.Unix(1e9, 0).UTC(),
+	}
+	prompt := sdk.Prompt(`{"messages":[{"role":"user","content":"hi"}]}`)
+	eachWay(t, func(t *testing.T, ctx context.Context) {
+		got, err := p.host.Guard().Inspect(ctx, request, prompt)
+		want := host.Ruling{Rejection: &sdk.Rejection{Status: 451, Code: "unlawful", Message: mustJSON(t, []any{request, prompt.Texts()})}}
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("got %+v, %v\nwant %+v", got, err, want)
+		}
+		if got, err = p.host.Guard().Inspect(ctx, sdk.Request{Model: "pass"}, nil); err != nil || !reflect.DeepEqual(got, host.Ruling{Lease: sdk.For(time.Minute)}) {
+			t.Errorf("pass: got %+v, %v", got, err)
+		}
+		got, err = p.host.Guard().Inspect(ctx, sdk.Request{Model: "edit"}, nil)
+		patch := `[{"op":"replace","path":"/a","value":null},{"op":"add","path":"/b","value":[1]},{"op":"remove","path":"/c"},{"from":"/d","op":"move","path":"/e"}]`
+		if err != nil || string(got.Patch) != patch {
+			t.Errorf("edit: got %s, %v", got.Patch, err)
+		}
+		got, err = p.host.Guard().Inspect(ctx, sdk.Request{Model: "say no"}, nil)
+		if err != nil || *got.Rejection != (sdk.Rejection{Status: 400, Code: "request_rejected", Message: "no"}) {
+			t.Errorf("say: got %+v, %v", got, err)
+		}
+		for act, want := range map[string]string{
+			"status 200":    "plugin: ruling: the status 200 is none of an error",
+			"code No":       `plugin: ruling: the code "No" is not of lower-case letters, digits and _`,
+			"say":           "plugin: ruling: the rejection has no message",
+			"both":          "plugin: ruling: it both rejects and edits",
+			"unmarshalable": "json: unsupported type: func()",
+			"?":             "plugin: can't tell",
+		} {
+			if _, err := p.host.Guard().Inspect(ctx, sdk.Request{Model: act}, nil); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: got %v", act, err)
+			}
+		}
+		long := sdk.Request{Model: "say " + strings.Repeat("x", 9<<10)}
+		if _, err := p.host.Guard().Inspect(ctx, long, nil); err == nil || !strings.Contains(err.Error(), "longer than 8192 bytes") {
+			t.Errorf("a long message: got %v", err)
+		}
+	})
+}
+
+func TestObserverCarriesEverything(t *testing.T) {
+	t.Parallel()
+	const record = `{"v":1,"id":"d-1","time":"2026-11-27T09:00:00Z","facts":{"model":"m","endpoint":"chat","stream":true,"key":"bob"},` +
+		`"attempts":[{"channel":"a"},{"channel":"b"}],"outcome":{"status":200,"channel":"b","model":"n","ttft_ms":1.5,"duration_ms":20,` +
+		`"tokens":{"input":3,"output":4},"cost_dollars":0.25}}`
+	cost := 0.25
+	want := sdk.Outcome{
+		Record: json.RawMessage(record), ID: "d-1", Time: time.Date(2026, 11, 27, 9, 0, 0, 0, time.UTC), Model: "m", Key: "bob",
+		Endpoint: sdk.Chat, Stream: true, Channel: "b", Answered: "n", Status: 200, Attempts: 2, TTFT: 1500 * time.Microsecond,
+		Duration: 20 * time.Millisecond, InputTokens: 3, OutputTokens: 4, Cost: &cost,
+	}
+	dir := t.TempDir()
+	p := Start(t, actor, nil, DataDir(dir))
+	eachWay(t, func(t *testing.T, ctx context.Context) {
+		o := p.host.Observer()
+		if err := o.Observe(ctx, [][]byte{[]byte(record), []byte(`{"id":"d-2"}`)}); err != nil {
+			t.Fatal(err)
+		}
+		if err := o.Observe(ctx, [][]byte{[]byte(`{"outcome":{"error":"fail"}}`)}); err == nil || err.Error() != "plugin: told to fail" {
+			t.Errorf("a failure: %v", err)
+		}
+		if err := o.Observe(ctx, [][]byte{[]byte(`{`)}); status.Code(err) != codes.InvalidArgument {
+			t.Errorf("garbage: %v", err)
+		}
+	})
+	notes, err := os.ReadFile(filepath.Join(dir, "notes"))
+	if err != nil || strings.Count(string(notes), mustJSON(t, want)+"\n") != len(ways) || strings.Count(string(notes), `"ID":"d-2"`) != len(ways) {
+		t.Errorf("got %v\n%s\nwant\n%s", err, notes, mustJSON(t, want))
+	}
 }
 
 func TestUpstreamIsLent(t *testing.T) {
@@ -326,7 +432,8 @@ func TestUpstreamIsLent(t *testing.T) {
 			State: sdk.HealthMisconfigured, Lease: sdk.For(time.Second), Key: sdk.KeyInvalid,
 			Reason:   mustJSON(t, sdk.UpstreamResponse{Status: 201, Headers: []sdk.Header{{Name: "H", Value: "v"}}, Body: []byte("body"), Latency: time.Second}),
 			KeyLease: sdk.Lease{Fresh: time.Second, Stale: time.Minute}, Listed: true,
-			Models: []sdk.ModelInfo{{ID: "m", Created: 1, OwnedBy: "o", ContextTokens: 2}}, ModelsLease: sdk.Lease{Stale: 1},
+			Models:      []sdk.ModelInfo{{ID: "m", Created: 1, OwnedBy: "o", ContextTokens: 2, OutputTokens: 3, Price: sdk.Price{Known: true, Output: 4}}},
+			ModelsLease: sdk.Lease{Stale: 1}, SpecsLease: sdk.Lease{Stale: 2}, PricesLease: sdk.Lease{Stale: 3},
 		}
 		if err != nil || !reflect.DeepEqual(h, want) {
 			t.Errorf("got %+v, %v\nwant %+v", h, err, want)
@@ -352,14 +459,18 @@ func TestUpstreamIsLent(t *testing.T) {
 }
 
 // A plugin whose upstream never answers still has the time to say so.
-func TestSilentUpstreamLeavesTimeForAnAnswer(t *testing.T) {
+// That an upstream's time ends before its call's is tested in sdk, where no
+// clock of a busy machine can be late.
+func TestSilentUpstreamIsTheChecksAnswer(t *testing.T) {
 	t.Parallel()
 	p := Start(t, actor, nil, Upstream(func(ctx context.Context, _ string, _ sdk.UpstreamRequest) (sdk.UpstreamResponse, error) {
-		<-ctx.Done()
-		return sdk.UpstreamResponse{}, ctx.Err()
+		if _, ok := ctx.Deadline(); !ok {
+			t.Error("the upstream was not told when the call ends")
+		}
+		return sdk.UpstreamResponse{}, context.DeadlineExceeded
 	}))
 	eachWay(t, func(t *testing.T, ctx context.Context) {
-		ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
 		_, err := p.host.Prechecker().Check(ctx, sdk.Channel{Name: "silent"}, "m")
 		if err == nil || !strings.HasPrefix(err.Error(), "plugin: check m on silent: upstream: ") || ctx.Err() != nil {

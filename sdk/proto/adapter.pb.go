@@ -97,7 +97,8 @@ type Prepared struct {
 	Url     string                 `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
 	Headers []*Header              `protobuf:"bytes,2,rep,name=headers,proto3" json:"headers,omitempty"`
 	Auth    *Auth                  `protobuf:"bytes,3,opt,name=auth,proto3" json:"auth,omitempty"`
-	// The in-process codec of the provider's wire format: "openai".
+	// The in-process codec of the provider's wire format, such as "openai"; "own":
+	// the plugin translates.
 	Codec string `protobuf:"bytes,4,opt,name=codec,proto3" json:"codec,omitempty"`
 	// The model name to send where it differs from the one asked with.
 	Model         string  `protobuf:"bytes,5,opt,name=model,proto3" json:"model,omitempty"`
@@ -240,13 +241,16 @@ func (x *Header) GetValue() string {
 
 type Auth struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Of: none, bearer, header, query, minted.
+	// Of: none, bearer, header, query, google, sigv4, minted.
 	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
 	// The header's or the query parameter's name.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// minted: the whole Authorization header, which the adapter got itself.
-	Value         string                 `protobuf:"bytes,3,opt,name=value,proto3" json:"value,omitempty"`
-	Expires       *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expires,proto3" json:"expires,omitempty"`
+	Value   string                 `protobuf:"bytes,3,opt,name=value,proto3" json:"value,omitempty"`
+	Expires *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expires,proto3" json:"expires,omitempty"`
+	// sigv4: what the signature is for.
+	Service       string `protobuf:"bytes,5,opt,name=service,proto3" json:"service,omitempty"`
+	Region        string `protobuf:"bytes,6,opt,name=region,proto3" json:"region,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -307,6 +311,20 @@ func (x *Auth) GetExpires() *timestamppb.Timestamp {
 		return x.Expires
 	}
 	return nil
+}
+
+func (x *Auth) GetService() string {
+	if x != nil {
+		return x.Service
+	}
+	return ""
+}
+
+func (x *Auth) GetRegion() string {
+	if x != nil {
+		return x.Region
+	}
+	return ""
 }
 
 // Edit changes one top-level field of a JSON request.
@@ -381,6 +399,318 @@ func (x *Edit) GetTo() string {
 	return ""
 }
 
+type TranslateRequestRequest struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Channel *Channel               `protobuf:"bytes,1,opt,name=channel,proto3" json:"channel,omitempty"`
+	Model   string                 `protobuf:"bytes,2,opt,name=model,proto3" json:"model,omitempty"`
+	// A request of OpenAI Chat's, with the provider's name of the model. Its field
+	// stream says whether the answer is to be one.
+	ChatJson      []byte `protobuf:"bytes,3,opt,name=chat_json,json=chatJson,proto3" json:"chat_json,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TranslateRequestRequest) Reset() {
+	*x = TranslateRequestRequest{}
+	mi := &file_sdk_proto_adapter_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TranslateRequestRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TranslateRequestRequest) ProtoMessage() {}
+
+func (x *TranslateRequestRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_sdk_proto_adapter_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TranslateRequestRequest.ProtoReflect.Descriptor instead.
+func (*TranslateRequestRequest) Descriptor() ([]byte, []int) {
+	return file_sdk_proto_adapter_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *TranslateRequestRequest) GetChannel() *Channel {
+	if x != nil {
+		return x.Channel
+	}
+	return nil
+}
+
+func (x *TranslateRequestRequest) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *TranslateRequestRequest) GetChatJson() []byte {
+	if x != nil {
+		return x.ChatJson
+	}
+	return nil
+}
+
+type TranslateAnswerRequest struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Channel *Channel               `protobuf:"bytes,1,opt,name=channel,proto3" json:"channel,omitempty"`
+	Model   string                 `protobuf:"bytes,2,opt,name=model,proto3" json:"model,omitempty"`
+	// The answer's HTTP status and its body, as they came.
+	Status        int32  `protobuf:"varint,3,opt,name=status,proto3" json:"status,omitempty"`
+	Body          []byte `protobuf:"bytes,4,opt,name=body,proto3" json:"body,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TranslateAnswerRequest) Reset() {
+	*x = TranslateAnswerRequest{}
+	mi := &file_sdk_proto_adapter_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TranslateAnswerRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TranslateAnswerRequest) ProtoMessage() {}
+
+func (x *TranslateAnswerRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_sdk_proto_adapter_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TranslateAnswerRequest.ProtoReflect.Descriptor instead.
+func (*TranslateAnswerRequest) Descriptor() ([]byte, []int) {
+	return file_sdk_proto_adapter_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *TranslateAnswerRequest) GetChannel() *Channel {
+	if x != nil {
+		return x.Channel
+	}
+	return nil
+}
+
+func (x *TranslateAnswerRequest) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *TranslateAnswerRequest) GetStatus() int32 {
+	if x != nil {
+		return x.Status
+	}
+	return 0
+}
+
+func (x *TranslateAnswerRequest) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+type Translated struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A request: the body to send. An answer: OpenAI Chat's, JSON, or an object with
+	// the key error.
+	Body          []byte `protobuf:"bytes,1,opt,name=body,proto3" json:"body,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Translated) Reset() {
+	*x = Translated{}
+	mi := &file_sdk_proto_adapter_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Translated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Translated) ProtoMessage() {}
+
+func (x *Translated) ProtoReflect() protoreflect.Message {
+	mi := &file_sdk_proto_adapter_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Translated.ProtoReflect.Descriptor instead.
+func (*Translated) Descriptor() ([]byte, []int) {
+	return file_sdk_proto_adapter_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Translated) GetBody() []byte {
+	if x != nil {
+		return x.Body
+	}
+	return nil
+}
+
+// A piece holds what has come since the last call, cut anywhere. The plugin keeps
+// nothing between calls: what it has to know at the next one goes into the state.
+type TranslateStreamRequest struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Channel *Channel               `protobuf:"bytes,1,opt,name=channel,proto3" json:"channel,omitempty"`
+	Model   string                 `protobuf:"bytes,2,opt,name=model,proto3" json:"model,omitempty"`
+	Piece   []byte                 `protobuf:"bytes,3,opt,name=piece,proto3" json:"piece,omitempty"`
+	// That of the call before; empty at the first.
+	State []byte `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`
+	// Nothing comes after this piece.
+	End           bool `protobuf:"varint,5,opt,name=end,proto3" json:"end,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TranslateStreamRequest) Reset() {
+	*x = TranslateStreamRequest{}
+	mi := &file_sdk_proto_adapter_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TranslateStreamRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TranslateStreamRequest) ProtoMessage() {}
+
+func (x *TranslateStreamRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_sdk_proto_adapter_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TranslateStreamRequest.ProtoReflect.Descriptor instead.
+func (*TranslateStreamRequest) Descriptor() ([]byte, []int) {
+	return file_sdk_proto_adapter_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *TranslateStreamRequest) GetChannel() *Channel {
+	if x != nil {
+		return x.Channel
+	}
+	return nil
+}
+
+func (x *TranslateStreamRequest) GetModel() string {
+	if x != nil {
+		return x.Model
+	}
+	return ""
+}
+
+func (x *TranslateStreamRequest) GetPiece() []byte {
+	if x != nil {
+		return x.Piece
+	}
+	return nil
+}
+
+func (x *TranslateStreamRequest) GetState() []byte {
+	if x != nil {
+		return x.State
+	}
+	return nil
+}
+
+func (x *TranslateStreamRequest) GetEnd() bool {
+	if x != nil {
+		return x.End
+	}
+	return false
+}
+
+type TranslatedStream struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// OpenAI Chat's chunks, each a JSON object; an object with the key error ends
+	// the stream with it. The last is "[DONE]", once the answer is complete.
+	Chunks [][]byte `protobuf:"bytes,1,rep,name=chunks,proto3" json:"chunks,omitempty"`
+	// What the plugin wants back with the next piece, at most 4 MiB.
+	State         []byte `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TranslatedStream) Reset() {
+	*x = TranslatedStream{}
+	mi := &file_sdk_proto_adapter_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TranslatedStream) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TranslatedStream) ProtoMessage() {}
+
+func (x *TranslatedStream) ProtoReflect() protoreflect.Message {
+	mi := &file_sdk_proto_adapter_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TranslatedStream.ProtoReflect.Descriptor instead.
+func (*TranslatedStream) Descriptor() ([]byte, []int) {
+	return file_sdk_proto_adapter_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *TranslatedStream) GetChunks() [][]byte {
+	if x != nil {
+		return x.Chunks
+	}
+	return nil
+}
+
+func (x *TranslatedStream) GetState() []byte {
+	if x != nil {
+		return x.State
+	}
+	return nil
+}
+
 var File_sdk_proto_adapter_proto protoreflect.FileDescriptor
 
 const file_sdk_proto_adapter_proto_rawDesc = "" +
@@ -401,20 +731,46 @@ const file_sdk_proto_adapter_proto_rawDesc = "" +
 	"\x05lease\x18\a \x01(\v2\x1c.smartrouter.plugin.v1.LeaseR\x05lease\"2\n" +
 	"\x06Header\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value\"z\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\"\xac\x01\n" +
 	"\x04Auth\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x14\n" +
 	"\x05value\x18\x03 \x01(\tR\x05value\x124\n" +
-	"\aexpires\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\aexpires\"[\n" +
+	"\aexpires\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\aexpires\x12\x18\n" +
+	"\aservice\x18\x05 \x01(\tR\aservice\x12\x16\n" +
+	"\x06region\x18\x06 \x01(\tR\x06region\"[\n" +
 	"\x04Edit\x12\x0e\n" +
 	"\x02op\x18\x01 \x01(\tR\x02op\x12\x14\n" +
 	"\x05field\x18\x02 \x01(\tR\x05field\x12\x1d\n" +
 	"\n" +
 	"value_json\x18\x03 \x01(\tR\tvalueJson\x12\x0e\n" +
-	"\x02to\x18\x04 \x01(\tR\x02to2\\\n" +
+	"\x02to\x18\x04 \x01(\tR\x02to\"\x86\x01\n" +
+	"\x17TranslateRequestRequest\x128\n" +
+	"\achannel\x18\x01 \x01(\v2\x1e.smartrouter.plugin.v1.ChannelR\achannel\x12\x14\n" +
+	"\x05model\x18\x02 \x01(\tR\x05model\x12\x1b\n" +
+	"\tchat_json\x18\x03 \x01(\fR\bchatJson\"\x94\x01\n" +
+	"\x16TranslateAnswerRequest\x128\n" +
+	"\achannel\x18\x01 \x01(\v2\x1e.smartrouter.plugin.v1.ChannelR\achannel\x12\x14\n" +
+	"\x05model\x18\x02 \x01(\tR\x05model\x12\x16\n" +
+	"\x06status\x18\x03 \x01(\x05R\x06status\x12\x12\n" +
+	"\x04body\x18\x04 \x01(\fR\x04body\" \n" +
+	"\n" +
+	"Translated\x12\x12\n" +
+	"\x04body\x18\x01 \x01(\fR\x04body\"\xa6\x01\n" +
+	"\x16TranslateStreamRequest\x128\n" +
+	"\achannel\x18\x01 \x01(\v2\x1e.smartrouter.plugin.v1.ChannelR\achannel\x12\x14\n" +
+	"\x05model\x18\x02 \x01(\tR\x05model\x12\x14\n" +
+	"\x05piece\x18\x03 \x01(\fR\x05piece\x12\x14\n" +
+	"\x05state\x18\x04 \x01(\fR\x05state\x12\x10\n" +
+	"\x03end\x18\x05 \x01(\bR\x03end\"@\n" +
+	"\x10TranslatedStream\x12\x16\n" +
+	"\x06chunks\x18\x01 \x03(\fR\x06chunks\x12\x14\n" +
+	"\x05state\x18\x02 \x01(\fR\x05state2\x93\x03\n" +
 	"\aAdapter\x12Q\n" +
-	"\aPrepare\x12%.smartrouter.plugin.v1.PrepareRequest\x1a\x1f.smartrouter.plugin.v1.PreparedB8Z6github.com/smart-ai-router/smartrouter/sdk/proto;protob\x06proto3"
+	"\aPrepare\x12%.smartrouter.plugin.v1.PrepareRequest\x1a\x1f.smartrouter.plugin.v1.Prepared\x12e\n" +
+	"\x10TranslateRequest\x12..smartrouter.plugin.v1.TranslateRequestRequest\x1a!.smartrouter.plugin.v1.Translated\x12c\n" +
+	"\x0fTranslateAnswer\x12-.smartrouter.plugin.v1.TranslateAnswerRequest\x1a!.smartrouter.plugin.v1.Translated\x12i\n" +
+	"\x0fTranslateStream\x12-.smartrouter.plugin.v1.TranslateStreamRequest\x1a'.smartrouter.plugin.v1.TranslatedStreamB8Z6github.com/smart-ai-router/smartrouter/sdk/proto;protob\x06proto3"
 
 var (
 	file_sdk_proto_adapter_proto_rawDescOnce sync.Once
@@ -428,31 +784,45 @@ func file_sdk_proto_adapter_proto_rawDescGZIP() []byte {
 	return file_sdk_proto_adapter_proto_rawDescData
 }
 
-var file_sdk_proto_adapter_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_sdk_proto_adapter_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
 var file_sdk_proto_adapter_proto_goTypes = []any{
-	(*PrepareRequest)(nil),        // 0: smartrouter.plugin.v1.PrepareRequest
-	(*Prepared)(nil),              // 1: smartrouter.plugin.v1.Prepared
-	(*Header)(nil),                // 2: smartrouter.plugin.v1.Header
-	(*Auth)(nil),                  // 3: smartrouter.plugin.v1.Auth
-	(*Edit)(nil),                  // 4: smartrouter.plugin.v1.Edit
-	(*Channel)(nil),               // 5: smartrouter.plugin.v1.Channel
-	(*Lease)(nil),                 // 6: smartrouter.plugin.v1.Lease
-	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
+	(*PrepareRequest)(nil),          // 0: smartrouter.plugin.v1.PrepareRequest
+	(*Prepared)(nil),                // 1: smartrouter.plugin.v1.Prepared
+	(*Header)(nil),                  // 2: smartrouter.plugin.v1.Header
+	(*Auth)(nil),                    // 3: smartrouter.plugin.v1.Auth
+	(*Edit)(nil),                    // 4: smartrouter.plugin.v1.Edit
+	(*TranslateRequestRequest)(nil), // 5: smartrouter.plugin.v1.TranslateRequestRequest
+	(*TranslateAnswerRequest)(nil),  // 6: smartrouter.plugin.v1.TranslateAnswerRequest
+	(*Translated)(nil),              // 7: smartrouter.plugin.v1.Translated
+	(*TranslateStreamRequest)(nil),  // 8: smartrouter.plugin.v1.TranslateStreamRequest
+	(*TranslatedStream)(nil),        // 9: smartrouter.plugin.v1.TranslatedStream
+	(*Channel)(nil),                 // 10: smartrouter.plugin.v1.Channel
+	(*Lease)(nil),                   // 11: smartrouter.plugin.v1.Lease
+	(*timestamppb.Timestamp)(nil),   // 12: google.protobuf.Timestamp
 }
 var file_sdk_proto_adapter_proto_depIdxs = []int32{
-	5, // 0: smartrouter.plugin.v1.PrepareRequest.channel:type_name -> smartrouter.plugin.v1.Channel
-	2, // 1: smartrouter.plugin.v1.Prepared.headers:type_name -> smartrouter.plugin.v1.Header
-	3, // 2: smartrouter.plugin.v1.Prepared.auth:type_name -> smartrouter.plugin.v1.Auth
-	4, // 3: smartrouter.plugin.v1.Prepared.edits:type_name -> smartrouter.plugin.v1.Edit
-	6, // 4: smartrouter.plugin.v1.Prepared.lease:type_name -> smartrouter.plugin.v1.Lease
-	7, // 5: smartrouter.plugin.v1.Auth.expires:type_name -> google.protobuf.Timestamp
-	0, // 6: smartrouter.plugin.v1.Adapter.Prepare:input_type -> smartrouter.plugin.v1.PrepareRequest
-	1, // 7: smartrouter.plugin.v1.Adapter.Prepare:output_type -> smartrouter.plugin.v1.Prepared
-	7, // [7:8] is the sub-list for method output_type
-	6, // [6:7] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	10, // 0: smartrouter.plugin.v1.PrepareRequest.channel:type_name -> smartrouter.plugin.v1.Channel
+	2,  // 1: smartrouter.plugin.v1.Prepared.headers:type_name -> smartrouter.plugin.v1.Header
+	3,  // 2: smartrouter.plugin.v1.Prepared.auth:type_name -> smartrouter.plugin.v1.Auth
+	4,  // 3: smartrouter.plugin.v1.Prepared.edits:type_name -> smartrouter.plugin.v1.Edit
+	11, // 4: smartrouter.plugin.v1.Prepared.lease:type_name -> smartrouter.plugin.v1.Lease
+	12, // 5: smartrouter.plugin.v1.Auth.expires:type_name -> google.protobuf.Timestamp
+	10, // 6: smartrouter.plugin.v1.TranslateRequestRequest.channel:type_name -> smartrouter.plugin.v1.Channel
+	10, // 7: smartrouter.plugin.v1.TranslateAnswerRequest.channel:type_name -> smartrouter.plugin.v1.Channel
+	10, // 8: smartrouter.plugin.v1.TranslateStreamRequest.channel:type_name -> smartrouter.plugin.v1.Channel
+	0,  // 9: smartrouter.plugin.v1.Adapter.Prepare:input_type -> smartrouter.plugin.v1.PrepareRequest
+	5,  // 10: smartrouter.plugin.v1.Adapter.TranslateRequest:input_type -> smartrouter.plugin.v1.TranslateRequestRequest
+	6,  // 11: smartrouter.plugin.v1.Adapter.TranslateAnswer:input_type -> smartrouter.plugin.v1.TranslateAnswerRequest
+	8,  // 12: smartrouter.plugin.v1.Adapter.TranslateStream:input_type -> smartrouter.plugin.v1.TranslateStreamRequest
+	1,  // 13: smartrouter.plugin.v1.Adapter.Prepare:output_type -> smartrouter.plugin.v1.Prepared
+	7,  // 14: smartrouter.plugin.v1.Adapter.TranslateRequest:output_type -> smartrouter.plugin.v1.Translated
+	7,  // 15: smartrouter.plugin.v1.Adapter.TranslateAnswer:output_type -> smartrouter.plugin.v1.Translated
+	9,  // 16: smartrouter.plugin.v1.Adapter.TranslateStream:output_type -> smartrouter.plugin.v1.TranslatedStream
+	13, // [13:17] is the sub-list for method output_type
+	9,  // [9:13] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_sdk_proto_adapter_proto_init() }
@@ -467,7 +837,7 @@ func file_sdk_proto_adapter_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_sdk_proto_adapter_proto_rawDesc), len(file_sdk_proto_adapter_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   10,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

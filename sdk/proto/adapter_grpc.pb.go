@@ -19,16 +19,27 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Adapter_Prepare_FullMethodName = "/smartrouter.plugin.v1.Adapter/Prepare"
+	Adapter_Prepare_FullMethodName          = "/smartrouter.plugin.v1.Adapter/Prepare"
+	Adapter_TranslateRequest_FullMethodName = "/smartrouter.plugin.v1.Adapter/TranslateRequest"
+	Adapter_TranslateAnswer_FullMethodName  = "/smartrouter.plugin.v1.Adapter/TranslateAnswer"
+	Adapter_TranslateStream_FullMethodName  = "/smartrouter.plugin.v1.Adapter/TranslateStream"
 )
 
 // AdapterClient is the client API for Adapter service.
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// Adapter says how a provider is spoken to. It never sees a request's bytes.
+// Adapter says how a provider is spoken to. It sees a request's bytes only where
+// it answers with the codec "own": then it translates them itself, which needs the
+// grant prompt.
 type AdapterClient interface {
 	Prepare(ctx context.Context, in *PrepareRequest, opts ...grpc.CallOption) (*Prepared, error)
+	// TranslateRequest makes the provider's request of one of OpenAI Chat's.
+	TranslateRequest(ctx context.Context, in *TranslateRequestRequest, opts ...grpc.CallOption) (*Translated, error)
+	// TranslateAnswer makes OpenAI Chat's of a whole answer, or of an error.
+	TranslateAnswer(ctx context.Context, in *TranslateAnswerRequest, opts ...grpc.CallOption) (*Translated, error)
+	// TranslateStream makes OpenAI Chat's chunks of the next piece of a stream.
+	TranslateStream(ctx context.Context, in *TranslateStreamRequest, opts ...grpc.CallOption) (*TranslatedStream, error)
 }
 
 type adapterClient struct {
@@ -49,13 +60,51 @@ func (c *adapterClient) Prepare(ctx context.Context, in *PrepareRequest, opts ..
 	return out, nil
 }
 
+func (c *adapterClient) TranslateRequest(ctx context.Context, in *TranslateRequestRequest, opts ...grpc.CallOption) (*Translated, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Translated)
+	err := c.cc.Invoke(ctx, Adapter_TranslateRequest_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adapterClient) TranslateAnswer(ctx context.Context, in *TranslateAnswerRequest, opts ...grpc.CallOption) (*Translated, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Translated)
+	err := c.cc.Invoke(ctx, Adapter_TranslateAnswer_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *adapterClient) TranslateStream(ctx context.Context, in *TranslateStreamRequest, opts ...grpc.CallOption) (*TranslatedStream, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TranslatedStream)
+	err := c.cc.Invoke(ctx, Adapter_TranslateStream_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // AdapterServer is the server API for Adapter service.
 // All implementations must embed UnimplementedAdapterServer
 // for forward compatibility.
 //
-// Adapter says how a provider is spoken to. It never sees a request's bytes.
+// Adapter says how a provider is spoken to. It sees a request's bytes only where
+// it answers with the codec "own": then it translates them itself, which needs the
+// grant prompt.
 type AdapterServer interface {
 	Prepare(context.Context, *PrepareRequest) (*Prepared, error)
+	// TranslateRequest makes the provider's request of one of OpenAI Chat's.
+	TranslateRequest(context.Context, *TranslateRequestRequest) (*Translated, error)
+	// TranslateAnswer makes OpenAI Chat's of a whole answer, or of an error.
+	TranslateAnswer(context.Context, *TranslateAnswerRequest) (*Translated, error)
+	// TranslateStream makes OpenAI Chat's chunks of the next piece of a stream.
+	TranslateStream(context.Context, *TranslateStreamRequest) (*TranslatedStream, error)
 	mustEmbedUnimplementedAdapterServer()
 }
 
@@ -68,6 +117,15 @@ type UnimplementedAdapterServer struct{}
 
 func (UnimplementedAdapterServer) Prepare(context.Context, *PrepareRequest) (*Prepared, error) {
 	return nil, status.Error(codes.Unimplemented, "method Prepare not implemented")
+}
+func (UnimplementedAdapterServer) TranslateRequest(context.Context, *TranslateRequestRequest) (*Translated, error) {
+	return nil, status.Error(codes.Unimplemented, "method TranslateRequest not implemented")
+}
+func (UnimplementedAdapterServer) TranslateAnswer(context.Context, *TranslateAnswerRequest) (*Translated, error) {
+	return nil, status.Error(codes.Unimplemented, "method TranslateAnswer not implemented")
+}
+func (UnimplementedAdapterServer) TranslateStream(context.Context, *TranslateStreamRequest) (*TranslatedStream, error) {
+	return nil, status.Error(codes.Unimplemented, "method TranslateStream not implemented")
 }
 func (UnimplementedAdapterServer) mustEmbedUnimplementedAdapterServer() {}
 func (UnimplementedAdapterServer) testEmbeddedByValue()                 {}
@@ -108,6 +166,60 @@ func _Adapter_Prepare_Handler(srv interface{}, ctx context.Context, dec func(int
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Adapter_TranslateRequest_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TranslateRequestRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdapterServer).TranslateRequest(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Adapter_TranslateRequest_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdapterServer).TranslateRequest(ctx, req.(*TranslateRequestRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Adapter_TranslateAnswer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TranslateAnswerRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdapterServer).TranslateAnswer(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Adapter_TranslateAnswer_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdapterServer).TranslateAnswer(ctx, req.(*TranslateAnswerRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Adapter_TranslateStream_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TranslateStreamRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AdapterServer).TranslateStream(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Adapter_TranslateStream_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AdapterServer).TranslateStream(ctx, req.(*TranslateStreamRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Adapter_ServiceDesc is the grpc.ServiceDesc for Adapter service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -118,6 +230,18 @@ var Adapter_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Prepare",
 			Handler:    _Adapter_Prepare_Handler,
+		},
+		{
+			MethodName: "TranslateRequest",
+			Handler:    _Adapter_TranslateRequest_Handler,
+		},
+		{
+			MethodName: "TranslateAnswer",
+			Handler:    _Adapter_TranslateAnswer_Handler,
+		},
+		{
+			MethodName: "TranslateStream",
+			Handler:    _Adapter_TranslateStream_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -691,8 +691,10 @@ func (*StatsRequest) Descriptor() ([]byte, []int) {
 }
 
 type StatsResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Namespaces    []*NamespaceStats      `protobuf:"bytes,1,rep,name=namespaces,proto3" json:"namespaces,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Namespaces []*NamespaceStats      `protobuf:"bytes,1,rep,name=namespaces,proto3" json:"namespaces,omitempty"`
+	// How many damaged stores were set aside and are still there to be looked at.
+	SetAside      int64 `protobuf:"varint,2,opt,name=set_aside,json=setAside,proto3" json:"set_aside,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -734,6 +736,13 @@ func (x *StatsResponse) GetNamespaces() []*NamespaceStats {
 	return nil
 }
 
+func (x *StatsResponse) GetSetAside() int64 {
+	if x != nil {
+		return x.SetAside
+	}
+	return 0
+}
+
 type NamespaceStats struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Namespace string                 `protobuf:"bytes,1,opt,name=namespace,proto3" json:"namespace,omitempty"`
@@ -745,7 +754,11 @@ type NamespaceStats struct {
 	// Entries swept after their time.
 	Expired int64 `protobuf:"varint,7,opt,name=expired,proto3" json:"expired,omitempty"`
 	// Entries removed before their time, for room.
-	Evicted       int64 `protobuf:"varint,8,opt,name=evicted,proto3" json:"evicted,omitempty"`
+	Evicted int64 `protobuf:"varint,8,opt,name=evicted,proto3" json:"evicted,omitempty"`
+	// When the entry that was written longest ago, and the one written last,
+	// were; unset where there is none.
+	Oldest        *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=oldest,proto3" json:"oldest,omitempty"`
+	Newest        *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=newest,proto3" json:"newest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -836,6 +849,20 @@ func (x *NamespaceStats) GetEvicted() int64 {
 	return 0
 }
 
+func (x *NamespaceStats) GetOldest() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Oldest
+	}
+	return nil
+}
+
+func (x *NamespaceStats) GetNewest() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Newest
+	}
+	return nil
+}
+
 var File_sdk_proto_cache_proto protoreflect.FileDescriptor
 
 const file_sdk_proto_cache_proto_rawDesc = "" +
@@ -882,11 +909,12 @@ const file_sdk_proto_cache_proto_rawDesc = "" +
 	"\x06Change\x122\n" +
 	"\x05entry\x18\x01 \x01(\v2\x1c.smartrouter.plugin.v1.EntryR\x05entry\x12\x18\n" +
 	"\adeleted\x18\x02 \x01(\bR\adeleted\"\x0e\n" +
-	"\fStatsRequest\"V\n" +
+	"\fStatsRequest\"s\n" +
 	"\rStatsResponse\x12E\n" +
 	"\n" +
 	"namespaces\x18\x01 \x03(\v2%.smartrouter.plugin.v1.NamespaceStatsR\n" +
-	"namespaces\"\xd2\x01\n" +
+	"namespaces\x12\x1b\n" +
+	"\tset_aside\x18\x02 \x01(\x03R\bsetAside\"\xba\x02\n" +
 	"\x0eNamespaceStats\x12\x1c\n" +
 	"\tnamespace\x18\x01 \x01(\tR\tnamespace\x12\x18\n" +
 	"\aentries\x18\x02 \x01(\x03R\aentries\x12\x14\n" +
@@ -895,7 +923,10 @@ const file_sdk_proto_cache_proto_rawDesc = "" +
 	"\x06misses\x18\x05 \x01(\x03R\x06misses\x12\x12\n" +
 	"\x04puts\x18\x06 \x01(\x03R\x04puts\x12\x18\n" +
 	"\aexpired\x18\a \x01(\x03R\aexpired\x12\x18\n" +
-	"\aevicted\x18\b \x01(\x03R\aevicted2\xf6\x03\n" +
+	"\aevicted\x18\b \x01(\x03R\aevicted\x122\n" +
+	"\x06oldest\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x06oldest\x122\n" +
+	"\x06newest\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\x06newest2\xf6\x03\n" +
 	"\x05Cache\x12L\n" +
 	"\x03Get\x12!.smartrouter.plugin.v1.GetRequest\x1a\".smartrouter.plugin.v1.GetResponse\x12L\n" +
 	"\x03Put\x12!.smartrouter.plugin.v1.PutRequest\x1a\".smartrouter.plugin.v1.PutResponse\x12U\n" +
@@ -944,23 +975,25 @@ var file_sdk_proto_cache_proto_depIdxs = []int32{
 	11, // 4: smartrouter.plugin.v1.ChangesResponse.changes:type_name -> smartrouter.plugin.v1.Change
 	0,  // 5: smartrouter.plugin.v1.Change.entry:type_name -> smartrouter.plugin.v1.Entry
 	14, // 6: smartrouter.plugin.v1.StatsResponse.namespaces:type_name -> smartrouter.plugin.v1.NamespaceStats
-	1,  // 7: smartrouter.plugin.v1.Cache.Get:input_type -> smartrouter.plugin.v1.GetRequest
-	3,  // 8: smartrouter.plugin.v1.Cache.Put:input_type -> smartrouter.plugin.v1.PutRequest
-	5,  // 9: smartrouter.plugin.v1.Cache.Delete:input_type -> smartrouter.plugin.v1.DeleteRequest
-	7,  // 10: smartrouter.plugin.v1.Cache.Add:input_type -> smartrouter.plugin.v1.AddRequest
-	9,  // 11: smartrouter.plugin.v1.Cache.Changes:input_type -> smartrouter.plugin.v1.ChangesRequest
-	12, // 12: smartrouter.plugin.v1.Cache.Stats:input_type -> smartrouter.plugin.v1.StatsRequest
-	2,  // 13: smartrouter.plugin.v1.Cache.Get:output_type -> smartrouter.plugin.v1.GetResponse
-	4,  // 14: smartrouter.plugin.v1.Cache.Put:output_type -> smartrouter.plugin.v1.PutResponse
-	6,  // 15: smartrouter.plugin.v1.Cache.Delete:output_type -> smartrouter.plugin.v1.DeleteResponse
-	8,  // 16: smartrouter.plugin.v1.Cache.Add:output_type -> smartrouter.plugin.v1.AddResponse
-	10, // 17: smartrouter.plugin.v1.Cache.Changes:output_type -> smartrouter.plugin.v1.ChangesResponse
-	13, // 18: smartrouter.plugin.v1.Cache.Stats:output_type -> smartrouter.plugin.v1.StatsResponse
-	13, // [13:19] is the sub-list for method output_type
-	7,  // [7:13] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	15, // 7: smartrouter.plugin.v1.NamespaceStats.oldest:type_name -> google.protobuf.Timestamp
+	15, // 8: smartrouter.plugin.v1.NamespaceStats.newest:type_name -> google.protobuf.Timestamp
+	1,  // 9: smartrouter.plugin.v1.Cache.Get:input_type -> smartrouter.plugin.v1.GetRequest
+	3,  // 10: smartrouter.plugin.v1.Cache.Put:input_type -> smartrouter.plugin.v1.PutRequest
+	5,  // 11: smartrouter.plugin.v1.Cache.Delete:input_type -> smartrouter.plugin.v1.DeleteRequest
+	7,  // 12: smartrouter.plugin.v1.Cache.Add:input_type -> smartrouter.plugin.v1.AddRequest
+	9,  // 13: smartrouter.plugin.v1.Cache.Changes:input_type -> smartrouter.plugin.v1.ChangesRequest
+	12, // 14: smartrouter.plugin.v1.Cache.Stats:input_type -> smartrouter.plugin.v1.StatsRequest
+	2,  // 15: smartrouter.plugin.v1.Cache.Get:output_type -> smartrouter.plugin.v1.GetResponse
+	4,  // 16: smartrouter.plugin.v1.Cache.Put:output_type -> smartrouter.plugin.v1.PutResponse
+	6,  // 17: smartrouter.plugin.v1.Cache.Delete:output_type -> smartrouter.plugin.v1.DeleteResponse
+	8,  // 18: smartrouter.plugin.v1.Cache.Add:output_type -> smartrouter.plugin.v1.AddResponse
+	10, // 19: smartrouter.plugin.v1.Cache.Changes:output_type -> smartrouter.plugin.v1.ChangesResponse
+	13, // 20: smartrouter.plugin.v1.Cache.Stats:output_type -> smartrouter.plugin.v1.StatsResponse
+	15, // [15:21] is the sub-list for method output_type
+	9,  // [9:15] is the sub-list for method input_type
+	9,  // [9:9] is the sub-list for extension type_name
+	9,  // [9:9] is the sub-list for extension extendee
+	0,  // [0:9] is the sub-list for field type_name
 }
 
 func init() { file_sdk_proto_cache_proto_init() }

@@ -132,9 +132,12 @@ type ProbeResponse struct {
 	Key      KeyState `protobuf:"varint,4,opt,name=key,proto3,enum=smartrouter.plugin.v1.KeyState" json:"key,omitempty"`
 	KeyLease *Lease   `protobuf:"bytes,5,opt,name=key_lease,json=keyLease,proto3" json:"key_lease,omitempty"`
 	// Whether the provider listed its models; models is then the whole list.
-	Listed        bool     `protobuf:"varint,6,opt,name=listed,proto3" json:"listed,omitempty"`
-	Models        []*Model `protobuf:"bytes,7,rep,name=models,proto3" json:"models,omitempty"`
-	ModelsLease   *Lease   `protobuf:"bytes,8,opt,name=models_lease,json=modelsLease,proto3" json:"models_lease,omitempty"`
+	Listed      bool     `protobuf:"varint,6,opt,name=listed,proto3" json:"listed,omitempty"`
+	Models      []*Model `protobuf:"bytes,7,rep,name=models,proto3" json:"models,omitempty"`
+	ModelsLease *Lease   `protobuf:"bytes,8,opt,name=models_lease,json=modelsLease,proto3" json:"models_lease,omitempty"`
+	// How long the specs and the prices of models hold, where some have them.
+	SpecsLease    *Lease `protobuf:"bytes,9,opt,name=specs_lease,json=specsLease,proto3" json:"specs_lease,omitempty"`
+	PricesLease   *Lease `protobuf:"bytes,10,opt,name=prices_lease,json=pricesLease,proto3" json:"prices_lease,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -225,6 +228,20 @@ func (x *ProbeResponse) GetModelsLease() *Lease {
 	return nil
 }
 
+func (x *ProbeResponse) GetSpecsLease() *Lease {
+	if x != nil {
+		return x.SpecsLease
+	}
+	return nil
+}
+
+func (x *ProbeResponse) GetPricesLease() *Lease {
+	if x != nil {
+		return x.PricesLease
+	}
+	return nil
+}
+
 // Model is what a provider says of one of its models.
 type Model struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -235,6 +252,10 @@ type Model struct {
 	OwnedBy string `protobuf:"bytes,3,opt,name=owned_by,json=ownedBy,proto3" json:"owned_by,omitempty"`
 	// Tokens; 0 where not known.
 	ContextTokens int64 `protobuf:"varint,4,opt,name=context_tokens,json=contextTokens,proto3" json:"context_tokens,omitempty"`
+	// The longest answer in tokens; 0 where not known.
+	OutputTokens int64 `protobuf:"varint,5,opt,name=output_tokens,json=outputTokens,proto3" json:"output_tokens,omitempty"`
+	// Unset where not known.
+	Price         *Price `protobuf:"bytes,6,opt,name=price,proto3" json:"price,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -297,6 +318,73 @@ func (x *Model) GetContextTokens() int64 {
 	return 0
 }
 
+func (x *Model) GetOutputTokens() int64 {
+	if x != nil {
+		return x.OutputTokens
+	}
+	return 0
+}
+
+func (x *Model) GetPrice() *Price {
+	if x != nil {
+		return x.Price
+	}
+	return nil
+}
+
+// Price of a model, in US dollars per million tokens.
+type Price struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Input         float64                `protobuf:"fixed64,1,opt,name=input,proto3" json:"input,omitempty"`
+	Output        float64                `protobuf:"fixed64,2,opt,name=output,proto3" json:"output,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Price) Reset() {
+	*x = Price{}
+	mi := &file_sdk_proto_prober_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Price) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Price) ProtoMessage() {}
+
+func (x *Price) ProtoReflect() protoreflect.Message {
+	mi := &file_sdk_proto_prober_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Price.ProtoReflect.Descriptor instead.
+func (*Price) Descriptor() ([]byte, []int) {
+	return file_sdk_proto_prober_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Price) GetInput() float64 {
+	if x != nil {
+		return x.Input
+	}
+	return 0
+}
+
+func (x *Price) GetOutput() float64 {
+	if x != nil {
+		return x.Output
+	}
+	return 0
+}
+
 var File_sdk_proto_prober_proto protoreflect.FileDescriptor
 
 const file_sdk_proto_prober_proto_rawDesc = "" +
@@ -304,7 +392,7 @@ const file_sdk_proto_prober_proto_rawDesc = "" +
 	"\x16sdk/proto/prober.proto\x12\x15smartrouter.plugin.v1\x1a\x16sdk/proto/plugin.proto\x1a\x18sdk/proto/selector.proto\"q\n" +
 	"\fProbeRequest\x128\n" +
 	"\achannel\x18\x01 \x01(\v2\x1e.smartrouter.plugin.v1.ChannelR\achannel\x12'\n" +
-	"\x0fdeclared_models\x18\x02 \x03(\tR\x0edeclaredModels\"\x8f\x03\n" +
+	"\x0fdeclared_models\x18\x02 \x03(\tR\x0edeclaredModels\"\x8f\x04\n" +
 	"\rProbeResponse\x125\n" +
 	"\x06health\x18\x01 \x01(\x0e2\x1d.smartrouter.plugin.v1.HealthR\x06health\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x122\n" +
@@ -313,12 +401,21 @@ const file_sdk_proto_prober_proto_rawDesc = "" +
 	"\tkey_lease\x18\x05 \x01(\v2\x1c.smartrouter.plugin.v1.LeaseR\bkeyLease\x12\x16\n" +
 	"\x06listed\x18\x06 \x01(\bR\x06listed\x124\n" +
 	"\x06models\x18\a \x03(\v2\x1c.smartrouter.plugin.v1.ModelR\x06models\x12?\n" +
-	"\fmodels_lease\x18\b \x01(\v2\x1c.smartrouter.plugin.v1.LeaseR\vmodelsLease\"s\n" +
+	"\fmodels_lease\x18\b \x01(\v2\x1c.smartrouter.plugin.v1.LeaseR\vmodelsLease\x12=\n" +
+	"\vspecs_lease\x18\t \x01(\v2\x1c.smartrouter.plugin.v1.LeaseR\n" +
+	"specsLease\x12?\n" +
+	"\fprices_lease\x18\n" +
+	" \x01(\v2\x1c.smartrouter.plugin.v1.LeaseR\vpricesLease\"\xcc\x01\n" +
 	"\x05Model\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x18\n" +
 	"\acreated\x18\x02 \x01(\x03R\acreated\x12\x19\n" +
 	"\bowned_by\x18\x03 \x01(\tR\aownedBy\x12%\n" +
-	"\x0econtext_tokens\x18\x04 \x01(\x03R\rcontextTokens*M\n" +
+	"\x0econtext_tokens\x18\x04 \x01(\x03R\rcontextTokens\x12#\n" +
+	"\routput_tokens\x18\x05 \x01(\x03R\foutputTokens\x122\n" +
+	"\x05price\x18\x06 \x01(\v2\x1c.smartrouter.plugin.v1.PriceR\x05price\"5\n" +
+	"\x05Price\x12\x14\n" +
+	"\x05input\x18\x01 \x01(\x01R\x05input\x12\x16\n" +
+	"\x06output\x18\x02 \x01(\x01R\x06output*M\n" +
 	"\bKeyState\x12\x15\n" +
 	"\x11KEY_STATE_UNKNOWN\x10\x00\x12\x13\n" +
 	"\x0fKEY_STATE_VALID\x10\x01\x12\x15\n" +
@@ -339,31 +436,35 @@ func file_sdk_proto_prober_proto_rawDescGZIP() []byte {
 }
 
 var file_sdk_proto_prober_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_sdk_proto_prober_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_sdk_proto_prober_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_sdk_proto_prober_proto_goTypes = []any{
 	(KeyState)(0),         // 0: smartrouter.plugin.v1.KeyState
 	(*ProbeRequest)(nil),  // 1: smartrouter.plugin.v1.ProbeRequest
 	(*ProbeResponse)(nil), // 2: smartrouter.plugin.v1.ProbeResponse
 	(*Model)(nil),         // 3: smartrouter.plugin.v1.Model
-	(*Channel)(nil),       // 4: smartrouter.plugin.v1.Channel
-	(Health)(0),           // 5: smartrouter.plugin.v1.Health
-	(*Lease)(nil),         // 6: smartrouter.plugin.v1.Lease
+	(*Price)(nil),         // 4: smartrouter.plugin.v1.Price
+	(*Channel)(nil),       // 5: smartrouter.plugin.v1.Channel
+	(Health)(0),           // 6: smartrouter.plugin.v1.Health
+	(*Lease)(nil),         // 7: smartrouter.plugin.v1.Lease
 }
 var file_sdk_proto_prober_proto_depIdxs = []int32{
-	4, // 0: smartrouter.plugin.v1.ProbeRequest.channel:type_name -> smartrouter.plugin.v1.Channel
-	5, // 1: smartrouter.plugin.v1.ProbeResponse.health:type_name -> smartrouter.plugin.v1.Health
-	6, // 2: smartrouter.plugin.v1.ProbeResponse.lease:type_name -> smartrouter.plugin.v1.Lease
-	0, // 3: smartrouter.plugin.v1.ProbeResponse.key:type_name -> smartrouter.plugin.v1.KeyState
-	6, // 4: smartrouter.plugin.v1.ProbeResponse.key_lease:type_name -> smartrouter.plugin.v1.Lease
-	3, // 5: smartrouter.plugin.v1.ProbeResponse.models:type_name -> smartrouter.plugin.v1.Model
-	6, // 6: smartrouter.plugin.v1.ProbeResponse.models_lease:type_name -> smartrouter.plugin.v1.Lease
-	1, // 7: smartrouter.plugin.v1.Prober.Probe:input_type -> smartrouter.plugin.v1.ProbeRequest
-	2, // 8: smartrouter.plugin.v1.Prober.Probe:output_type -> smartrouter.plugin.v1.ProbeResponse
-	8, // [8:9] is the sub-list for method output_type
-	7, // [7:8] is the sub-list for method input_type
-	7, // [7:7] is the sub-list for extension type_name
-	7, // [7:7] is the sub-list for extension extendee
-	0, // [0:7] is the sub-list for field type_name
+	5,  // 0: smartrouter.plugin.v1.ProbeRequest.channel:type_name -> smartrouter.plugin.v1.Channel
+	6,  // 1: smartrouter.plugin.v1.ProbeResponse.health:type_name -> smartrouter.plugin.v1.Health
+	7,  // 2: smartrouter.plugin.v1.ProbeResponse.lease:type_name -> smartrouter.plugin.v1.Lease
+	0,  // 3: smartrouter.plugin.v1.ProbeResponse.key:type_name -> smartrouter.plugin.v1.KeyState
+	7,  // 4: smartrouter.plugin.v1.ProbeResponse.key_lease:type_name -> smartrouter.plugin.v1.Lease
+	3,  // 5: smartrouter.plugin.v1.ProbeResponse.models:type_name -> smartrouter.plugin.v1.Model
+	7,  // 6: smartrouter.plugin.v1.ProbeResponse.models_lease:type_name -> smartrouter.plugin.v1.Lease
+	7,  // 7: smartrouter.plugin.v1.ProbeResponse.specs_lease:type_name -> smartrouter.plugin.v1.Lease
+	7,  // 8: smartrouter.plugin.v1.ProbeResponse.prices_lease:type_name -> smartrouter.plugin.v1.Lease
+	4,  // 9: smartrouter.plugin.v1.Model.price:type_name -> smartrouter.plugin.v1.Price
+	1,  // 10: smartrouter.plugin.v1.Prober.Probe:input_type -> smartrouter.plugin.v1.ProbeRequest
+	2,  // 11: smartrouter.plugin.v1.Prober.Probe:output_type -> smartrouter.plugin.v1.ProbeResponse
+	11, // [11:12] is the sub-list for method output_type
+	10, // [10:11] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_sdk_proto_prober_proto_init() }
@@ -379,7 +480,7 @@ func file_sdk_proto_prober_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_sdk_proto_prober_proto_rawDesc), len(file_sdk_proto_prober_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   3,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

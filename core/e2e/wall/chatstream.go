@@ -29,6 +29,9 @@ func (x *exchange) streamChat(q *chatRequest, r reply) {
 		s.echo = append([]byte(`,"x_echo":`), encode(echo)...)
 	}
 	x.open()
+	if isAzure(x.request) && !x.event(filterResults) {
+		return
+	}
 	for i := range q.n {
 		content := `""`
 		if len(r.calls) > 0 {

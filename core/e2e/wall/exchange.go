@@ -36,12 +36,18 @@ type exchange struct {
 	endless  bool   // a stream that lacks its [DONE]
 	status   int
 	events   int
+	wrote    time.Duration
 	complete bool
 	buf      []byte
 }
 
 // parse finds the fields of the body, and what is wrong with its form.
 func (x *exchange) parse() *refusal {
+	if isGemini(x.request) { // whose path says both
+		_, rest, _ := strings.Cut(x.request.URL.Path, "/models/")
+		model, method, _ := strings.Cut(rest, ":")
+		defer func() { x.model, x.stream = model, method == "streamGenerateContent" }()
+	}
 	if len(x.body) == 0 {
 		return nil
 	}
@@ -53,6 +59,9 @@ func (x *exchange) parse() *refusal {
 		}
 		x.model = x.text("model")
 		x.stream = string(x.fields["stream"]) == "true"
+		if isBedrock(x.request) {
+			x.parseBedrock()
+		}
 	case "multipart/form-data":
 		form, err := multipart.NewReader(bytes.NewReader(x.body), params["boundary"]).ReadForm(maxForm)
 		if err != nil {
@@ -185,6 +194,7 @@ func (x *exchange) whole(status int, contentType string, body []byte) {
 		return
 	}
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	x.wrote = time.Since(x.record.Began)
 	x.writer.WriteHeader(status)
 	if _, err := x.writer.Write(body); err == nil {
 		x.complete = true
@@ -195,13 +205,20 @@ func (x *exchange) refuse(r *refusal) {
 	for name, value := range r.header {
 		x.writer.Header().Set(name, value)
 	}
-	x.whole(r.status, "application/json", r.body())
+	body := r.bodyFor(x.request)
+	if isBedrock(x.request) {
+		body = r.bedrockBody(x.writer.Header()) // and a header
+	}
+	x.whole(r.status, "application/json", body)
 }
 
 // open sends the head of an event stream.
-func (x *exchange) open() {
+func (x *exchange) open() { x.openAs("text/event-stream; charset=utf-8") }
+
+// openAs sends the head of a stream in another framing.
+func (x *exchange) openAs(contentType string) {
 	h := x.writer.Header()
-	h["Content-Type"] = []string{"text/event-stream; charset=utf-8"}
+	h["Content-Type"] = []string{contentType}
 	h["Cache-Control"] = []string{"no-cache"}
 	x.status = http.StatusOK
 	x.writer.WriteHeader(http.StatusOK)
@@ -216,6 +233,7 @@ func (x *exchange) event(frame []byte) bool {
 	if x.request.Context().Err() != nil {
 		return false
 	}
+	x.wrote = time.Since(x.record.Began)
 	if _, err := x.writer.Write(frame); err != nil {
 		return false
 	}

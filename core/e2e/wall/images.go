@@ -49,7 +49,23 @@ func (x *exchange) editImages() {
 		x.refuse(notMultipart())
 		return
 	}
-	given := len(x.form.File["image"]) + len(x.form.File["image[]"])
+	x.pictured(x.value("prompt"), len(x.form.File["image"])+len(x.form.File["image[]"]))
+}
+
+// varyImages takes a form with one picture, and no prompt.
+func (x *exchange) varyImages() {
+	switch {
+	case x.form == nil:
+		x.refuse(notMultipart())
+	case x.value("prompt") != "":
+		x.refuse(bad("unknown_parameter", "prompt", "Unknown parameter: 'prompt'."))
+	default:
+		x.pictured("a variation", len(x.form.File["image"]))
+	}
+}
+
+// pictured answers a form that has pictures.
+func (x *exchange) pictured(prompt string, given int) {
 	if given == 0 {
 		x.refuse(missing("image"))
 		return
@@ -62,10 +78,10 @@ func (x *exchange) editImages() {
 			return
 		}
 	}
-	x.images(x.value("prompt"), x.value("response_format"), n, given)
+	x.images(prompt, x.value("response_format"), n, given)
 }
 
-// images answers both: one pixel for each that was asked for.
+// images answers all of them: one pixel for each that was asked for.
 func (x *exchange) images(prompt, format string, n, given int) {
 	if x.model == "" {
 		x.model = ImageModel // the model may be left out here

@@ -23,11 +23,12 @@ type Request struct {
 
 	Began  time.Time
 	Took   time.Duration
-	Ended  bool   // the fields below are final, and Took is set
-	Status int    // as sent; 0 when nothing was
-	Events int    // of a stream, as sent
-	Fault  string // what struck, such as "status 500"; empty when nothing did
-	Left   bool   // the client left before the answer was complete
+	Wrote  time.Duration // when the last bytes of the answer were about to be sent; its client may have them before Took
+	Ended  bool          // the fields below are final, and Took is set
+	Status int           // as sent; 0 when nothing was
+	Events int           // of a stream, as sent
+	Fault  string        // what struck, such as "status 500"; empty when nothing did
+	Left   bool          // the client left before the answer was complete
 }
 
 // SHA256 is the body's sum in hex.
@@ -91,7 +92,7 @@ func (j *journal) end(x *exchange) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	entry := x.record
-	entry.Ended, entry.Took = true, time.Since(entry.Began)
+	entry.Ended, entry.Took, entry.Wrote = true, time.Since(entry.Began), x.wrote
 	entry.Status, entry.Events, entry.Left = x.status, x.events, left
 	if x.complete {
 		j.counts.Complete++

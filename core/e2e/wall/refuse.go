@@ -28,6 +28,21 @@ func (r *refusal) body() []byte {
 	return append(b, "}}"...)
 }
 
+// bodyFor is the shape of the API that a request was for.
+func (r *refusal) bodyFor(q *http.Request) []byte {
+	switch {
+	case isGemini(q):
+		return r.geminiBody()
+	case isOllama(q):
+		return r.ollamaBody()
+	case isCohere(q):
+		return r.cohereBody()
+	case isAnthropic(q):
+		return r.anthropicBody()
+	}
+	return r.body()
+}
+
 func appendOrNull(b []byte, text string) []byte {
 	if text == "" {
 		return append(b, "null"...)

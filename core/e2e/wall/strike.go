@@ -41,7 +41,7 @@ func (x *exchange) strike(f *armed) bool {
 	case html:
 		x.whole(http.StatusOK, "text/html; charset=utf-8", []byte("<!doctype html><title>Welcome</title><p>Please sign in to the network."))
 	case errorJSON:
-		x.whole(http.StatusOK, "application/json", failure(http.StatusInternalServerError).body())
+		x.whole(http.StatusOK, "application/json", failure(http.StatusInternalServerError).bodyFor(x.request))
 	default:
 		panic("wall: no such fault: " + f.String())
 	}
@@ -62,9 +62,23 @@ func (x *exchange) strikeNow() bool {
 	case stallMid:
 		x.wait()
 	case errorMid:
+		if isBedrock(x.request) {
+			_, _ = x.writer.Write(exceptionFrame("internalServerException", "The system encountered an unexpected error during processing."))
+			return false
+		}
 		// The form of https://developers.openai.com/api/docs/guides/error-codes, as data of an event;
 		// SDKs look for "error" in it whatever the event is called.
-		frame := append([]byte("event: error\ndata: "), failure(http.StatusInternalServerError).body()...)
+		code := http.StatusInternalServerError
+		if isAnthropic(x.request) {
+			code = http.StatusServiceUnavailable
+		}
+		frame := append([]byte("event: error\ndata: "), failure(code).bodyFor(x.request)...)
+		switch {
+		case isOllama(x.request):
+			frame = failure(http.StatusInternalServerError).ollamaBody()
+		case isCohere(x.request):
+			frame = []byte(`data: {"type":"message-end","delta":{"finish_reason":"ERROR","error":"the model broke down"}}`)
+		}
 		_, _ = x.writer.Write(append(frame, "\n\n"...)) // the stream ends here, whether this arrived or not
 	case endMid: // to return is to end
 	case pauseMid:

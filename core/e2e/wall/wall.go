@@ -9,8 +9,12 @@
 //	fault.go        ways to misbehave; strike.go carries them out
 //	refuse.go       errors in OpenAI's words
 //	reply.go        what a model says; schema.go invents values that fit a JSON schema
-//	chat.go, completions.go, responses.go, embeddings.go, images.go, audio.go, moderations.go, rerank.go, models.go
+//	chat.go, chatstream.go, responses.go, responsestream.go, completions.go, embeddings.go, images.go, audio.go, moderations.go, rerank.go, models.go
 //	stored.go       responses by their id
+//	messages.go     Anthropic's Messages, as strict; ollama.go: Ollama's own API; cohere.go: Cohere's
+//	gemini.go       Google's Gemini API; vertex.go: Gemini and Claude on Vertex AI
+//	converse.go     Amazon Bedrock's Converse; sigv4.go checks signatures
+//	azure.go        Azure OpenAI: other addresses for the same
 //
 // Shapes follow https://developers.openai.com/api/reference and the types that openai-go generates from the same
 // specification. Request fields that the specification does not know come back in the answer's x_echo.
@@ -19,6 +23,7 @@ package wall
 import (
 	"context"
 	"crypto/rand"
+	"crypto/rsa"
 	"errors"
 	"fmt"
 	"io"
@@ -49,7 +54,10 @@ type Wall struct {
 	keys   []string
 	models []string
 	answer string
-	pace   time.Duration
+	// account may have tokens of Vertex AI.
+	account    string
+	accountKey *rsa.PublicKey
+	pace       time.Duration
 
 	journal journal
 	faults  atomic.Pointer[[]*armed]
@@ -189,11 +197,25 @@ var routes = map[string]route{
 	"/v1/responses":            {http.MethodPost, (*exchange).respond},
 	"/v1/images/generations":   {http.MethodPost, (*exchange).drawImages},
 	"/v1/images/edits":         {http.MethodPost, (*exchange).editImages},
+	"/v1/images/variations":    {http.MethodPost, (*exchange).varyImages},
 	"/v1/audio/speech":         {http.MethodPost, (*exchange).speak},
 	"/v1/audio/transcriptions": {http.MethodPost, (*exchange).transcribe},
 	"/v1/audio/translations":   {http.MethodPost, (*exchange).translate},
 	"/v1/moderations":          {http.MethodPost, (*exchange).moderate},
 	"/v1/rerank":               {http.MethodPost, (*exchange).rerank},
+
+	"/token": {http.MethodPost, (*exchange).giveToken},
+
+	"/v1/messages":              {http.MethodPost, (*exchange).messages},
+	"/v1/messages/count_tokens": {http.MethodPost, (*exchange).countTokens},
+
+	"/v2/chat":   {http.MethodPost, (*exchange).cohereChat},
+	"/v2/embed":  {http.MethodPost, (*exchange).cohereEmbed},
+	"/v2/rerank": {http.MethodPost, (*exchange).cohereRerank},
+
+	"/api/chat":  {http.MethodPost, (*exchange).ollamaChat},
+	"/api/embed": {http.MethodPost, (*exchange).ollamaEmbed},
+	"/api/tags":  {http.MethodGet, (*exchange).ollamaTags},
 }
 
 // ServeHTTP is one exchange: read, remember, misbehave if it is due, refuse or answer.
@@ -218,12 +240,25 @@ func (w *Wall) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	if !ok || fault != nil && x.strike(fault) {
 		return
 	}
-	if refusal := w.admit(r); refusal != nil {
+	if refusal := w.admit(r, body); refusal != nil {
 		x.refuse(refusal)
 		return
 	}
 	found, known := routes[r.URL.Path]
 	switch {
+	case isAzure(r):
+		var refused *refusal
+		if found, refused = x.azureRoute(); refused != nil {
+			x.refuse(refused)
+			return
+		}
+		known = true
+	case isBedrock(r):
+		found, known = route{http.MethodPost, (*exchange).converse}, true
+	case isVertex(r, "anthropic"):
+		found, known = route{http.MethodPost, (*exchange).claudeOnVertex}, true
+	case isGemini(r):
+		found, known = route{r.Method, (*exchange).gemini}, true
 	case !known && strings.HasPrefix(r.URL.Path, "/v1/models/"):
 		found, known = route{http.MethodGet, (*exchange).showModel}, true
 	case !known && strings.HasPrefix(r.URL.Path, "/v1/responses/"):
@@ -241,8 +276,22 @@ func (w *Wall) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// admit checks the bearer token.
-func (w *Wall) admit(r *http.Request) *refusal {
+// admit checks the key.
+func (w *Wall) admit(r *http.Request, body []byte) *refusal {
+	switch {
+	case r.URL.Path == "/token": // whose credential is in its body
+		return nil
+	case isBedrock(r):
+		return w.admitBedrock(r, body)
+	case isAzure(r):
+		return w.admitAzure(r)
+	case isVertex(r, ""):
+		return w.admitVertex(r)
+	case isGemini(r):
+		return w.admitGemini(r)
+	case isAnthropic(r):
+		return w.admitAnthropic(r)
+	}
 	if len(w.keys) == 0 {
 		return nil
 	}

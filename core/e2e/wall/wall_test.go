@@ -318,6 +318,14 @@ func TestForms(t *testing.T) {
 	if !strings.Contains(text, "mend (of 2 images)") {
 		t.Error(text)
 	}
+	text = form("/images/variations", map[string]string{"model": "gpt-image-1", "n": "2"}, "image")
+	if strings.Count(text, "a variation (of 1 images)") != 2 {
+		t.Error(text)
+	}
+	text = form("/images/variations", map[string]string{"model": "gpt-image-1", "prompt": "mend"}, "image")
+	if !strings.Contains(text, "Unknown parameter: 'prompt'") {
+		t.Error(text)
+	}
 	text = form("/audio/transcriptions", map[string]string{"model": "whisper-1", "stream": "true"}, "file")
 	if all := events(text); !strings.Contains(all[len(all)-1], "transcript.text.done") {
 		t.Error(text)

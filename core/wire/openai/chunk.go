@@ -107,7 +107,7 @@ func (k *chunk) read(endpoint sdk.Endpoint, data []byte) {
 			}
 			k.choices = rawjson.Range{Start: start, End: c.At}
 		case "usage":
-			if k.usage = c.Skip(); !isObject(k.usage.Of(data)) {
+			if k.usage = c.Skip(); !rawjson.IsObject(k.usage.Of(data)) {
 				k.usage = rawjson.Range{}
 			}
 		case "error":
@@ -295,13 +295,4 @@ func (k *chunk) call(c *rawjson.Cursor) {
 		return
 	}
 	k.calls = append(k.calls, p)
-}
-
-// inside returns what is between the quotes of a string; nothing where there
-// is no string.
-func inside(at rawjson.Range, data []byte) []byte {
-	if at.End-at.Start < 2 {
-		return nil
-	}
-	return data[at.Start+1 : at.End-1]
 }

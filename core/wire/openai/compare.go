@@ -159,7 +159,7 @@ func (r *Resume) piece(dst, data []byte, p *piece) ([]byte, share, *Mismatch) {
 	var room [laneCount + 2]rawjson.Edit
 	inner := room[:0] // edits of the object that the lanes are in
 	var all share
-	if len(inside(p.role, data)) > 0 {
+	if len(rawjson.Inside(p.role.Of(data))) > 0 {
 		if k.role {
 			all |= repeated
 			inner = append(inner, edit("role", nil))
@@ -170,7 +170,7 @@ func (r *Resume) piece(dst, data []byte, p *piece) ([]byte, share, *Mismatch) {
 	content := share(0)
 	for i := range p.lanes {
 		key := laneKey(r.t.Endpoint, i)
-		rest, s, why := r.repeat(&k.lanes[i], inside(p.lanes[i], data))
+		rest, s, why := r.repeat(&k.lanes[i], rawjson.Inside(p.lanes[i].Of(data)))
 		if why != "" {
 			return dst, 0, &Mismatch{Why: why, Part: key, Choice: k.index, Offset: k.lanes[i].at}
 		}
@@ -325,7 +325,7 @@ func (r *Resume) toolCall(dst, data []byte, p *callPiece, k *due) ([]byte, share
 			outer = append(outer, edit("id", nil))
 		}
 	}
-	if raw := inside(p.name, data); len(raw) > 0 && len(c.name.want) > 0 {
+	if raw := rawjson.Inside(p.name.Of(data)); len(raw) > 0 && len(c.name.want) > 0 {
 		// A name is the whole name: search is not the start of search_web.
 		_, s, why := r.repeat(&c.name, raw)
 		if why == "" && s&fresh != 0 {
@@ -339,7 +339,7 @@ func (r *Resume) toolCall(dst, data []byte, p *callPiece, k *due) ([]byte, share
 	} else if len(raw) > 0 {
 		all |= fresh
 	}
-	rest, s, why := r.repeat(&c.arguments, inside(p.arguments, data))
+	rest, s, why := r.repeat(&c.arguments, rawjson.Inside(p.arguments.Of(data)))
 	if why != "" {
 		return dst, 0, &Mismatch{Why: why, Part: "arguments", Choice: k.index, Call: c.index, Offset: c.arguments.at}
 	}
@@ -371,11 +371,11 @@ func (r *Resume) toolCall(dst, data []byte, p *callPiece, k *due) ([]byte, share
 
 // says tells whether there is anything in a choice that the client has nothing of.
 func (k *chunk) says(p *piece, data []byte) share {
-	if p.calls > 0 || p.finish.Present() || len(inside(p.role, data)) > 0 {
+	if p.calls > 0 || p.finish.Present() || len(rawjson.Inside(p.role.Of(data))) > 0 {
 		return fresh
 	}
 	for i := range p.lanes {
-		if len(inside(p.lanes[i], data)) > 0 {
+		if len(rawjson.Inside(p.lanes[i].Of(data))) > 0 {
 			return fresh
 		}
 	}

@@ -21,6 +21,16 @@ func ReadError(status int, header http.Header, body []byte) wire.Failure {
 	return f
 }
 
+// Failed is an error in the middle of a stream of chat, for a client of another
+// format. Some providers put the status into its code.
+func Failed(data []byte) *wire.Error {
+	e := readErrorBody(data)
+	if e.Status, _ = strconv.Atoi(e.Code); e.Status < http.StatusBadRequest || e.Status > 599 {
+		e.Status = http.StatusBadGateway
+	}
+	return &e
+}
+
 // readErrorBody finds type, code, param and message in the shapes that providers use:
 //
 //	{"error":{"message","type","param","code"}}       OpenAI and most others
@@ -105,7 +115,9 @@ func scalar(c *rawjson.Cursor) string {
 // Sources: OpenAI's guide (see [Fault]); credit_balance_exhausted and slow_down
 // https://www.developersdigest.tech/errors/api/openai-api; context sizes of
 // DeepSeek https://github.com/evalstate/fast-agent/issues/621 and llama.cpp
-// https://github.com/continuedev/continue/issues/12735; Azure's filter
+// https://github.com/continuedev/continue/issues/12735, Ollama
+// https://github.com/nano-step/nano-brain/issues/208 and Cohere
+// https://github.com/cohere-ai/sandbox-topically/issues/4; Azure's filter
 // https://github.com/openai/openai-dotnet/issues/55; 402 of OpenRouter and
 // Together https://docs.together.ai/docs/error-codes; Gemini speaks of a quota
 // when it means a rate https://github.com/RooCodeInc/Roo-Code/issues/3883.
@@ -125,7 +137,8 @@ func hint(e *wire.Error) wire.Hint {
 		return false
 	}
 	switch {
-	case has("maximum context length", "context length exceeded", "context window", "available context size", "prompt is too long", "input is too long"):
+	case has("maximum context length", "context length exceeded", "context window", "available context size", "prompt is too long", "input is too long",
+		"exceeds the context length", "too many tokens:"):
 		return wire.ContextTooLong
 	case has("content management policy", "content policy", "content filter", "responsibleaipolicyviolation"):
 		return wire.ContentFiltered
@@ -153,6 +166,7 @@ var codeHints = map[string]wire.Hint{
 	"credit_balance_exhausted":   wire.QuotaExhausted,
 	"billing_hard_limit_reached": wire.QuotaExhausted,
 	"billing_not_active":         wire.QuotaExhausted,
+	"billing_error":              wire.QuotaExhausted, // Anthropic's
 
 	"rate_limit_exceeded": wire.RateLimited,
 	"rate_limit_error":    wire.RateLimited,
@@ -162,8 +176,11 @@ var codeHints = map[string]wire.Hint{
 	"invalid_api_key":      wire.BadKey,
 	"authentication_error": wire.BadKey,
 
-	"model_not_found":      wire.ModelMissing,
-	"deploymentnotfound":   wire.ModelMissing,
+	"model_not_found":    wire.ModelMissing,
+	"deploymentnotfound": wire.ModelMissing,
+	// Azure's, of a deployment whose model has no such endpoint.
+	"operationnotsupported": wire.ModelMissing,
+
 	"unknown_url":          wire.WrongURL,
 	"method_not_supported": wire.WrongURL,
 	"server_is_overloaded": wire.Overloaded,

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/smart-ai-router/smartrouter/core/wire"
+	"github.com/smart-ai-router/smartrouter/core/wire/prompt"
 	"github.com/smart-ai-router/smartrouter/core/wire/rawjson"
 	"github.com/smart-ai-router/smartrouter/sdk"
 )
@@ -65,13 +66,16 @@ func ReadForm(endpoint sdk.Endpoint, contentType string, body []byte) (wire.Requ
 		case "user":
 			r.User = string(value)
 		case "prompt":
-			r.Tokens = int64(len(value)+bytesPerToken-1) / bytesPerToken
+			r.Tokens = int64(len(value)+prompt.BytesPerToken-1) / prompt.BytesPerToken
 		}
 	}
 	if r.Model == "" && !modelOptional(endpoint) {
 		return r, invalid("model", "missing_required_parameter", "you must say which model is to answer")
 	}
-	return r, checkFallbacks(r.Fallbacks)
+	if err := wire.CheckFallbacks(r.Fallbacks); err != nil {
+		return r, err
+	}
+	return r, nil
 }
 
 // SpliceForm appends to dst the body, from which r was read, with another
@@ -117,8 +121,11 @@ func isFallbacks(name string) bool { return name == "fallbacks" || name == "fall
 
 func formFallbacks(names []string, value []byte) ([]string, error) {
 	if len(value) > 0 && value[0] == '[' && rawjson.Valid(value) {
-		more, err := readFallbacks(value)
-		return append(names, more...), err
+		more, err := wire.ReadFallbacks(value)
+		if err != nil {
+			return nil, err
+		}
+		return append(names, more...), nil
 	}
 	if len(value) == 0 {
 		return nil, invalid("fallbacks", "invalid_value", "must not be empty")

@@ -123,16 +123,16 @@ func Sound(endpoint sdk.Endpoint, body []byte, events bool, n int) bool {
 			good = good && !k.failed && !k.many
 			for i := range k.pieces {
 				p := &k.pieces[i]
-				note(p.index, inside(p.finish, e.Data))
+				note(p.index, rawjson.Inside(p.finish.Of(e.Data)))
 			}
 			return good
 		})
 		good = good && err == nil
 	} else {
-		c := rawjson.Cursor{Doc: child(body, "choices")}
+		c := rawjson.Cursor{Doc: rawjson.Child(body, "choices")}
 		if c.Array() {
 			for i := int64(0); c.More(); i++ {
-				finish := child(c.Skip().Of(c.Doc), "finish_reason")
+				finish := rawjson.Child(c.Skip().Of(c.Doc), "finish_reason")
 				note(i, bytes.Trim(finish, `"`))
 			}
 		}

@@ -25,7 +25,7 @@ var prefillKeys = rawjson.NewKeys("messages", "n")
 // continue_final_message and add_generation_prompt, DeepSeek's and Mistral's
 // prefix) is for the target's adapter to add.
 func Prefill(dst, body []byte, t *Transcript) ([]byte, error) {
-	text, err := t.partial()
+	text, err := Partial(t)
 	if err != nil {
 		return dst, err
 	}
@@ -45,7 +45,7 @@ func Prefill(dst, body []byte, t *Transcript) ([]byte, error) {
 	for c.More() {
 		last = c.Skip().Of(c.Doc)
 	}
-	if role, _ := rawjson.Unquote(child(last, "role")); role == "assistant" {
+	if role, _ := rawjson.Unquote(rawjson.Child(last, "role")); role == "assistant" {
 		// Providers differ in what two of these in a row mean.
 		return dst, errors.New("openai: prefill: the client has begun the answer itself")
 	}
@@ -60,9 +60,8 @@ func Prefill(dst, body []byte, t *Transcript) ([]byte, error) {
 	return append(dst, body[end:]...), nil
 }
 
-// partial returns the text that a client has of an answer which can be gone on
-// with.
-func (t *Transcript) partial() (string, error) {
+// Partial is the text that a client has of an answer which can be gone on with.
+func Partial(t *Transcript) (string, error) {
 	if err := t.Err(); err != nil {
 		return "", err
 	}

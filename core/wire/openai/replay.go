@@ -52,7 +52,7 @@ func Events(endpoint sdk.Endpoint, whole []byte, usage bool) ([]byte, error) {
 			r.first = appendRaw(r.first, name, c.Skip().Of(whole))
 		}
 	}
-	if c.Cut || usage && !isObject(used) {
+	if c.Cut || usage && !rawjson.IsObject(used) {
 		return nil, errForm
 	}
 	c = rawjson.Cursor{Doc: choices}

@@ -1,16 +1,13 @@
 package openai
 
 import (
-	"fmt"
 	"strconv"
 
 	"github.com/smart-ai-router/smartrouter/core/wire"
+	"github.com/smart-ai-router/smartrouter/core/wire/prompt"
 	"github.com/smart-ai-router/smartrouter/core/wire/rawjson"
 	"github.com/smart-ai-router/smartrouter/sdk"
 )
-
-// maxFallbacks is how many models a request may name to answer in its place.
-const maxFallbacks = 16
 
 // The top-level fields that are looked at, and where rawjson.Keys puts them.
 const (
@@ -76,13 +73,13 @@ func ReadRequest(endpoint sdk.Endpoint, body []byte) (wire.Request, error) {
 		return r, invalid("stream", "invalid_type", "must be true or false")
 	}
 	if r.FallbacksAt = at[fFallbacks].Value; r.FallbacksAt.Present() {
-		var err error
-		if r.Fallbacks, err = readFallbacks(raw(fFallbacks)); err != nil {
+		var err *wire.Error
+		if r.Fallbacks, err = wire.ReadFallbacks(raw(fFallbacks)); err != nil {
 			return r, err
 		}
 	}
 	r.StreamOptions = at[fStreamOptions].Value
-	r.Usage = isTrue(child(raw(fStreamOptions), "include_usage"))
+	r.Usage = isTrue(rawjson.Child(raw(fStreamOptions), "include_usage"))
 	if n, ok := rawjson.Int(raw(fN)); ok && n > 1 {
 		r.N = int(min(n, 1<<20))
 	}
@@ -93,26 +90,27 @@ func ReadRequest(endpoint sdk.Endpoint, body []byte) (wire.Request, error) {
 	}
 	r.TemperatureAt = at[fTemperature].Value
 	r.Tools = filled(raw(fTools)) || filled(raw(fFunctions))
-	r.JSON = wantsJSON(raw(fResponseFormat)) || wantsJSON(child(raw(fText), "format"))
+	r.JSON = wantsJSON(raw(fResponseFormat)) || wantsJSON(rawjson.Child(raw(fText), "format"))
 	if at[fUser].Value.Present() {
 		r.User, _ = rawjson.Unquote(raw(fUser)) // of another type: nobody's
 	}
 
-	var p prompt
+	var p prompt.Prompt
+	var head []byte
 	for _, f := range [...]int{fInstructions, fQuery, fDocuments, fPrompt, fInput, fMessages} {
-		if head := p.read(raw(f)); head != nil {
-			p.head = head
+		if h := p.Read(raw(f)); h != nil {
+			head = h
 		}
 	}
-	r.Images = p.images
-	r.Tokens = p.tokens(len(raw(fTools)) + len(raw(fFunctions)))
+	r.Images = p.Images
+	r.Tokens = p.Tokens(len(raw(fTools)) + len(raw(fFunctions)))
 	if endpoint == sdk.Responses {
 		r.Previous, _ = rawjson.Unquote(raw(fPreviousResponseID)) // null or of another type: none
 		r.Unstored = string(raw(fStore)) == "false"
 	}
 	switch endpoint {
 	case sdk.Chat, sdk.Completions, sdk.Responses:
-		r.Prefix = prefix(raw(fPromptCacheKey), raw(fTools), raw(fInstructions), p.head)
+		r.Prefix = prompt.Prefix(raw(fPromptCacheKey), raw(fTools), raw(fInstructions), head)
 	}
 	return r, nil
 }
@@ -125,7 +123,7 @@ func ReadRequest(endpoint sdk.Endpoint, body []byte) (wire.Request, error) {
 // An unchanged body needs no edit. A chunk that only we asked for has the class
 // [wire.UsageOnly] and is to be dropped.
 func Outgoing(edits []rawjson.Edit, body []byte, r *wire.Request, model string, usage bool) []rawjson.Edit {
-	if model != r.Model {
+	if model != r.Model && (r.ModelAt.Present() || r.Model == "") { // else it is not in the body
 		edits = append(edits, rawjson.Edit{Op: rawjson.Set, Key: "model", Value: rawjson.AppendQuote(nil, model)})
 	}
 	if r.FallbacksAt.Present() {
@@ -133,7 +131,7 @@ func Outgoing(edits []rawjson.Edit, body []byte, r *wire.Request, model string, 
 	}
 	if usage && r.Stream && !r.Usage && (r.Endpoint == sdk.Chat || r.Endpoint == sdk.Completions) {
 		options := []byte(`{"include_usage":true}`)
-		if given := r.StreamOptions.Of(body); len(given) > 0 && given[0] == '{' {
+		if given := r.StreamOptions.Of(body); rawjson.IsObject(given) {
 			on := []rawjson.Edit{{Op: rawjson.Set, Key: "include_usage", Value: []byte("true")}}
 			if both, err := rawjson.Splice(nil, given, on); err == nil {
 				options = both
@@ -169,55 +167,13 @@ func modelOptional(endpoint sdk.Endpoint) bool {
 	return false
 }
 
-// readFallbacks reads a JSON array of model names.
-func readFallbacks(raw []byte) ([]string, error) {
-	if isNull(raw) {
-		return nil, nil
-	}
-	c := rawjson.Cursor{Doc: raw}
-	if !c.Array() {
-		return nil, invalid("fallbacks", "invalid_type", "must be an array of model names")
-	}
-	var names []string
-	for c.More() {
-		name, ok := rawjson.Unquote(c.Skip().Of(raw))
-		if !ok || name == "" {
-			return nil, invalid("fallbacks", "invalid_type", "must be an array of model names")
-		}
-		names = append(names, name)
-	}
-	return names, checkFallbacks(names)
-}
-
-func checkFallbacks(names []string) error {
-	if len(names) > maxFallbacks {
-		return invalid("fallbacks", "array_above_max_length", fmt.Sprintf("has %d models, at most %d may be named", len(names), maxFallbacks))
-	}
-	return nil
-}
-
 // wantsJSON tells whether a response format is json_object or json_schema.
 func wantsJSON(format []byte) bool {
-	switch string(child(format, "type")) {
+	switch string(rawjson.Child(format, "type")) {
 	case `"json_object"`, `"json_schema"`:
 		return true
 	}
 	return false
-}
-
-// child returns the raw value of a key of a well-formed object; nothing of
-// anything else.
-func child(object []byte, name string) []byte {
-	c := rawjson.Cursor{Doc: object}
-	if c.Object() {
-		for c.Key() {
-			at := c.Skip()
-			if string(c.Name) == name {
-				return at.Of(object)
-			}
-		}
-	}
-	return nil
 }
 
 // filled tells whether a value is an array that is not empty.

@@ -58,7 +58,7 @@ func ReadResponse(endpoint sdk.Endpoint, body []byte) (wire.Response, error) {
 	if c.Array() {
 		for c.More() {
 			choice := c.Skip().Of(c.Doc)
-			if reason := child(choice, "finish_reason"); len(reason) > 2 && reason[0] == '"' {
+			if reason := rawjson.Child(choice, "finish_reason"); len(reason) > 2 && reason[0] == '"' {
 				r.Finish = append(r.Finish, known(reason[1:len(reason)-1]))
 			}
 		}
@@ -80,7 +80,7 @@ func ReadID(data []byte) string {
 			id, _ := rawjson.Unquote(c.Skip().Of(data))
 			return id
 		case "response":
-			id, _ := rawjson.Unquote(child(c.Skip().Of(data), "id"))
+			id, _ := rawjson.Unquote(rawjson.Child(c.Skip().Of(data), "id"))
 			return id
 		default:
 			c.Skip()
@@ -101,9 +101,9 @@ func known(reason []byte) string {
 
 // ReadUsage reads the usage out of an event that [Classify] found it in.
 func ReadUsage(e *sse.Event) wire.Usage {
-	usage := child(e.Data, "usage")
-	if !isObject(usage) {
-		usage = child(child(e.Data, "response"), "usage")
+	usage := rawjson.Child(e.Data, "usage")
+	if !rawjson.IsObject(usage) {
+		usage = rawjson.Child(rawjson.Child(e.Data, "response"), "usage")
 	}
 	return readUsage(usage)
 }
@@ -127,13 +127,15 @@ func readUsage(raw []byte) wire.Usage {
 		case "total_tokens":
 			u.Total = count(&c)
 		case "prompt_tokens_details", "input_tokens_details":
-			if n := detail(&c, "cached_tokens"); n > 0 {
+			at := c.Skip().Of(raw)
+			if n := detail(at, "cached_tokens"); n > 0 {
 				u.Cached = n
 			}
+			u.CacheWrite = detail(at, "cache_write_tokens") // OpenRouter's name
 		case "prompt_cache_hit_tokens":
 			u.Cached = count(&c)
 		case "completion_tokens_details", "output_tokens_details":
-			u.Reasoning = detail(&c, "reasoning_tokens")
+			u.Reasoning = detail(c.Skip().Of(raw), "reasoning_tokens")
 		default:
 			c.Skip()
 		}
@@ -153,7 +155,7 @@ func count(c *rawjson.Cursor) int64 {
 	return n
 }
 
-func detail(c *rawjson.Cursor, name string) int64 {
-	d := rawjson.Cursor{Doc: bytes.TrimSpace(child(c.Skip().Of(c.Doc), name))}
+func detail(raw []byte, name string) int64 {
+	d := rawjson.Cursor{Doc: bytes.TrimSpace(rawjson.Child(raw, name))}
 	return count(&d)
 }

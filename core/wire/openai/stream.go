@@ -192,12 +192,10 @@ func classifyTyped(name, data []byte) wire.Class {
 	}
 	class |= kind
 	if class.Is(wire.Finished) {
-		class |= when(isObject(usage.Of(data)) || isObject(child(response.Of(data), "usage")), wire.HasUsage)
+		class |= when(rawjson.IsObject(usage.Of(data)) || rawjson.IsObject(rawjson.Child(response.Of(data), "usage")), wire.HasUsage)
 	}
 	return class
 }
-
-func isObject(raw []byte) bool { return len(raw) > 0 && raw[0] == '{' }
 
 // typed says what a type of event means that has something in it.
 func typed(name, item []byte) wire.Class {
@@ -215,7 +213,7 @@ func typed(name, item []byte) wire.Class {
 		return wire.Text
 	case "response.output_item.added", "response.output_item.done":
 		// A call begins with its item: the client learns the tool's name here.
-		kind := child(item, "type")
+		kind := rawjson.Child(item, "type")
 		return when(bytes.HasSuffix(kind, []byte(`_call"`)), wire.ToolCall)
 	}
 	step, ok := bytes.CutPrefix(name, []byte("response."))

@@ -178,7 +178,7 @@ func (t *Transcript) add(p *piece, data []byte) {
 	if s == nil {
 		return
 	}
-	s.role = s.role || len(inside(p.role, data)) > 0
+	s.role = s.role || len(rawjson.Inside(p.role.Of(data))) > 0
 	for i := range p.lanes {
 		t.grow(&s.lanes[i], p.lanes[i], data)
 	}
@@ -237,7 +237,7 @@ func (t *Transcript) call(s *said, p *callPiece, data []byte) {
 // grow appends a string of data to a lane. A character that came in two halves
 // is given up: to the one client it is whole, to the next it is two wrong ones.
 func (t *Transcript) grow(lane *[]byte, at rawjson.Range, data []byte) {
-	raw := inside(at, data)
+	raw := rawjson.Inside(at.Of(data))
 	if len(raw) == 0 || t.err != nil || !t.afford(len(raw)) {
 		return
 	}

@@ -140,6 +140,13 @@ func (c *Cursor) Str() ([]byte, bool) {
 	return c.Doc[start : c.At-1], true
 }
 
+// Inside is Str where nobody asks whether the value is a string: nothing of
+// anything else.
+func (c *Cursor) Inside() []byte {
+	raw, _ := c.Str()
+	return raw
+}
+
 // Text is Str, decoded.
 func (c *Cursor) Text() (string, bool) {
 	raw, ok := c.Str()

@@ -112,6 +112,45 @@ func FuzzCursor(f *testing.F) {
 	})
 }
 
+func TestChild(t *testing.T) {
+	t.Parallel()
+	doc := []byte(` {"a":{"b":"x\\n\"y"}, "n":1, "null":null, "\u0062":"decoded"} `)
+	inner := rawjson.Child(doc, "a")
+	if !rawjson.IsObject(inner) || rawjson.IsObject(rawjson.Child(doc, "n")) || rawjson.IsObject(nil) {
+		t.Errorf("a is %s", inner)
+	}
+	if got := rawjson.Str(inner, "b"); string(got) != `x\\n\"y` {
+		t.Errorf("a.b is %s", got)
+	}
+	if got := rawjson.Str(doc, "b"); string(got) != "decoded" {
+		t.Errorf("b is %q", got)
+	}
+	for _, name := range []string{"a", "n", "null", "absent"} {
+		if got := rawjson.Str(doc, name); got != nil {
+			t.Errorf("%s is the string %q", name, got)
+		}
+	}
+	for _, other := range []string{"", "[1]", `"a"`, "null"} {
+		if got := rawjson.Child([]byte(other), "a"); got != nil {
+			t.Errorf("%s has the child %s", other, got)
+		}
+	}
+}
+
+func TestCursorInside(t *testing.T) {
+	t.Parallel()
+	c := rawjson.Cursor{Doc: []byte(`["a\n", 1, {"b":"c"}, ""]`)}
+	want := []string{`a\n`, "", "", ""}
+	if !c.Array() {
+		t.Fatal("it is no array")
+	}
+	for i := 0; c.More(); i++ {
+		if got := c.Inside(); string(got) != want[i] {
+			t.Errorf("element %d is %q, want %q", i, got, want[i])
+		}
+	}
+}
+
 func TestInt(t *testing.T) {
 	t.Parallel()
 	for raw, want := range map[string]int64{"0": 0, "-7": -7, "123456789012345678": 123456789012345678} {
@@ -143,6 +182,9 @@ func FuzzQuote(f *testing.F) {
 		var same string
 		if err := json.Unmarshal(std, &same); err != nil || same != want {
 			t.Fatalf("%q quoted to %q, means %q", s, quoted, want)
+		}
+		if inside := rawjson.Escaped(s); string(inside) != string(rawjson.Inside(quoted)) {
+			t.Fatalf("%q escaped to %q, quoted to %q", s, inside, quoted)
 		}
 		if got, ok := rawjson.Unquote(quoted); !ok || got != want {
 			t.Fatalf("Unquote(%q) = %q, %v, want %q", quoted, got, ok, want)

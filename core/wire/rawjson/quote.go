@@ -46,6 +46,12 @@ func AppendQuote(dst []byte, s string) []byte {
 	return append(append(dst, s[from:]...), '"')
 }
 
+// Escaped is s as the inside of a JSON string, as [AppendQuote] writes it.
+func Escaped(s string) []byte {
+	quoted := AppendQuote(nil, s)
+	return quoted[1 : len(quoted)-1]
+}
+
 // Unquote decodes a JSON string with its quotes, taken from a document that
 // Scan accepted. It is false for bytes that are no string. Lone surrogates and
 // bytes that are not UTF-8 become U+FFFD, as encoding/json has it.

@@ -226,3 +226,28 @@ func BenchmarkScan(b *testing.B) {
 		})
 	}
 }
+
+// TestLongStrings: what is special is found wherever it stands in a string that
+// is looked at by pieces, and what is not closed has an end.
+func TestLongStrings(t *testing.T) {
+	t.Parallel()
+	text := []byte(`"` + strings.Repeat("a word, ein Wört, ", 200) + `"`)
+	if !rawjson.Valid(text) || rawjson.Valid(text[:len(text)-1]) {
+		t.Fatal("a long string")
+	}
+	for at := 1; at < len(text)-1; at++ {
+		for n := range 2 {
+			with := func(special string) []byte {
+				return append(append(bytes.Clone(text[:at]), special...), text[at+n:]...)
+			}
+			for special, ok := range map[string]bool{"\n": false, "\x00": false, "\"": false, `\n`: true, `\"`: true, `\x`: false, "\x7f": true} {
+				if rawjson.Valid(with(special)) != ok {
+					t.Fatalf("%q at %d", special, at)
+				}
+			}
+		}
+		if rawjson.Valid(text[:at]) {
+			t.Fatalf("cut at %d", at)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package rawjson
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math/bits"
@@ -14,6 +15,16 @@ func Valid(b []byte) bool {
 	v := validator{b: b, limit: DefaultDepth}
 	i := v.value(v.space(0), 0)
 	return i >= 0 && v.tail(i) == nil
+}
+
+// StringEnd is the place behind the JSON string that begins at b[i]; -1: there is
+// none.
+func StringEnd(b []byte, i int) int {
+	if i >= len(b) || b[i] != '"' {
+		return -1
+	}
+	v := validator{b: b}
+	return v.str(i)
 }
 
 // validator walks over bytes and holds them to RFC 8259. Its methods take the
@@ -159,6 +170,61 @@ func special(x uint64) uint64 {
 	return ((quote-each*0x21)&^quote | (slash-each)&^slash) & highs
 }
 
+const (
+	// shortText is how much of a string is looked at word by word, in bytes:
+	// most end before that.
+	shortText = 128
+	// textPiece is how much of a longer one is looked at at once, in bytes.
+	textPiece = 1 << 10
+)
+
+// long goes on in a string that was nothing special so far, to what is or to
+// where no whole word is left.
+func (v *validator) long(i int) int {
+	b := v.b
+	for i += clean(b[i:]); i+8 <= len(b); i += 8 {
+		if x := special(binary.LittleEndian.Uint64(b[i:])); x != 0 {
+			return i + bits.TrailingZeros64(x)/8
+		}
+	}
+	return i
+}
+
+// clean is how many bytes b begins with that are nothing special, or less. Where
+// there are many it is faster to look for one kind after the other: the bytes
+// package does so by 32 bytes, and control characters alone are simple.
+func clean(b []byte) (n int) {
+	for len(b)-n >= textPiece {
+		piece := b[n : n+textPiece]
+		m := textPiece
+		if at := bytes.IndexByte(piece, '"'); at >= 0 {
+			m = at
+		}
+		if at := bytes.IndexByte(piece[:m], '\\'); at >= 0 {
+			m = at
+		}
+		if got := uncontrolled(piece[:m]); got < textPiece {
+			return n + got
+		}
+		n += textPiece
+	}
+	return n
+}
+
+// uncontrolled is how many bytes b begins with that are no control characters,
+// or up to 31 less.
+func uncontrolled(b []byte) (n int) {
+	for ; len(b)-n >= 32; n += 32 {
+		p := b[n : n+32 : n+32]
+		w, x := binary.LittleEndian.Uint64(p), binary.LittleEndian.Uint64(p[8:])
+		y, z := binary.LittleEndian.Uint64(p[16:]), binary.LittleEndian.Uint64(p[24:])
+		if ((w-each*' ')&^w|(x-each*' ')&^x|(y-each*' ')&^y|(z-each*' ')&^z)&highs != 0 {
+			return n
+		}
+	}
+	return n
+}
+
 // str reads a string from its opening quote on.
 func (v *validator) str(i int) int {
 	b := v.b
@@ -166,13 +232,17 @@ func (v *validator) str(i int) int {
 	i++
 	for {
 		c := byte(0)
-		for i+8 <= len(b) {
+		for end := min(i+shortText, len(b)); i+8 <= end; i += 8 {
 			if x := special(binary.LittleEndian.Uint64(b[i:])); x != 0 {
 				i += bits.TrailingZeros64(x) / 8
 				c = b[i]
 				break
 			}
-			i += 8
+		}
+		if c == 0 && len(b)-i > shortText {
+			if i = v.long(i); i+8 <= len(b) {
+				c = b[i]
+			}
 		}
 		if c == 0 { // fewer than 8 bytes are left, or there is a NUL
 			for i < len(b) && b[i] >= ' ' && b[i] != '"' && b[i] != '\\' {

@@ -20,5 +20,5 @@ func (s *steadiest) Select(_ context.Context, _ sdk.Request, cs []sdk.Candidate)
 }
 
 func main() {
-	sdk.Serve(&sdk.Plugin{Name: "steadiest", Computes: true, Selector: &steadiest{MaxErrorRate: 0.2}})
+	sdk.Serve(&sdk.Plugin{Name: "steadiest", Doc: "Tries targets first that fail seldom.", Computes: true, Selector: &steadiest{MaxErrorRate: 0.2}})
 }

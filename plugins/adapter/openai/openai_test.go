@@ -16,7 +16,6 @@ func TestPrepare(t *testing.T) {
 		base     string
 		settings map[string]string
 		endpoint sdk.Endpoint
-		model    string
 		url      string
 		auth     sdk.Auth
 		headers  []sdk.Header
@@ -45,29 +44,6 @@ func TestPrepare(t *testing.T) {
 			url:      "https://openrouter.ai/api/v1/chat/completions", auth: bearer,
 			headers: []sdk.Header{{Name: "HTTP-Referer", Value: "https://a.example"}, {Name: "X-Title", Value: "router"}},
 		},
-		{name: "Azure v1", base: "https://r.openai.azure.com/openai/v1", url: "https://r.openai.azure.com/openai/v1/chat/completions", auth: bearer},
-		{name: "Azure v1 by its host", base: "https://r.openai.azure.com", endpoint: sdk.Models, url: "https://r.openai.azure.com/openai/v1/models", auth: bearer},
-		{
-			name: "Azure v1 preview", base: "https://r.openai.azure.com/openai/v1", settings: map[string]string{"api_version": "preview"},
-			url: "https://r.openai.azure.com/openai/v1/chat/completions?api-version=preview", auth: bearer,
-		},
-		{
-			name: "Azure dated", base: "https://r.openai.azure.com/openai", settings: map[string]string{"api_version": "2024-10-21"}, model: "my gpt/4o",
-			url:  "https://r.openai.azure.com/openai/deployments/my%20gpt%2F4o/chat/completions?api-version=2024-10-21",
-			auth: sdk.Auth{Kind: sdk.AuthHeader, Name: "api-key"},
-		},
-		{
-			name: "Azure dated by its host, list", base: "https://r.openai.azure.com", settings: map[string]string{"api_version": "2024-10-21"}, endpoint: sdk.Models,
-			url: "https://r.openai.azure.com/openai/models?api-version=2024-10-21", auth: sdk.Auth{Kind: sdk.AuthHeader, Name: "api-key"},
-		},
-		{
-			name: "Azure dated, responses", base: "https://r.openai.azure.com", settings: map[string]string{"api_version": "2025-04-01-preview"}, endpoint: sdk.Responses, model: "m",
-			url: "https://r.openai.azure.com/openai/responses?api-version=2025-04-01-preview", auth: sdk.Auth{Kind: sdk.AuthHeader, Name: "api-key"},
-		},
-		{
-			name: "Azure dated with a token", base: "https://r.openai.azure.com/openai", settings: map[string]string{"api_version": "2024-10-21", "auth": "bearer"}, model: "m",
-			url: "https://r.openai.azure.com/openai/deployments/m/chat/completions?api-version=2024-10-21", auth: bearer,
-		},
 		{
 			name: "declared endpoints", base: "https://a/v1", settings: map[string]string{"endpoints": "embeddings, rerank"}, endpoint: sdk.Rerank,
 			url: "https://a/v1/rerank", auth: bearer,
@@ -84,7 +60,7 @@ func TestPrepare(t *testing.T) {
 				tt.endpoint = sdk.Chat
 			}
 			c := sdk.Channel{Name: "c", Provider: "p", BaseURL: tt.base, Settings: tt.settings}
-			got, err := New().Adapter.Prepare(context.Background(), c, tt.model, tt.endpoint, false)
+			got, err := New().Adapter.Prepare(context.Background(), c, "m", tt.endpoint, false)
 			if err != nil {
 				t.Fatal(err)
 			}

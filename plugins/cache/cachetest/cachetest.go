@@ -38,6 +38,7 @@ func Run(t *testing.T, open func(t *testing.T) sdk.Cache) {
 		{"many writers", (*suite).manyWriters},
 		{"a context that ended", (*suite).endedContext},
 		{"stats", (*suite).stats},
+		{"ages", (*suite).ages},
 
 		{"add counts", (*suite).addCounts},
 		{"add keeps the expiry", (*suite).addKeepsExpiry},

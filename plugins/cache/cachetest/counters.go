@@ -108,8 +108,5 @@ func (s *suite) addIsCounted() {
 	if err != nil {
 		s.Fatal(err)
 	}
-	want := sdk.CacheStats{Namespace: "ns", Entries: 1, Bytes: int64(len("k100")), Puts: 2}
-	if len(got) != 1 || got[0] != want {
-		s.Errorf("got  %+v\nwant %+v", got, want)
-	}
+	s.wantStats(got, sdk.NamespaceStats{Namespace: "ns", Entries: 1, Bytes: int64(len("k100")), Puts: 2})
 }

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -169,18 +171,66 @@ func (s *suite) stats() {
 	if err != nil {
 		s.Fatal(err)
 	}
-	want := map[string]sdk.CacheStats{
-		"ns":    {Namespace: "ns", Entries: 1, Bytes: 4, Hits: 2, Misses: 1, Puts: 3},
-		"other": {Namespace: "other", Entries: 1, Bytes: 2, Puts: 1},
-		"never": {Namespace: "never", Misses: 1},
+	s.wantStats(got,
+		sdk.NamespaceStats{Namespace: "never", Misses: 1},
+		sdk.NamespaceStats{Namespace: "ns", Entries: 1, Bytes: 4, Hits: 2, Misses: 1, Puts: 3},
+		sdk.NamespaceStats{Namespace: "other", Entries: 1, Bytes: 2, Puts: 1},
+	)
+}
+
+// wantStats compares all but the ages, of which those that are there are of
+// this test.
+func (s *suite) wantStats(got sdk.CacheStats, want ...sdk.NamespaceStats) {
+	s.Helper()
+	if got.SetAside != 0 {
+		s.Errorf("%d damaged stores are set aside", got.SetAside)
 	}
-	for _, g := range got {
-		if g != want[g.Namespace] {
-			s.Errorf("got  %+v\nwant %+v", g, want[g.Namespace])
+	for i := range got.Namespaces {
+		g := &got.Namespaces[i]
+		if has := !g.Oldest.IsZero() && !g.Newest.Before(g.Oldest); has != (g.Entries > 0) || has && time.Since(g.Oldest) > patience {
+			s.Errorf("%s: %d entries, the oldest of %s, the newest of %s", g.Namespace, g.Entries, g.Oldest, g.Newest)
 		}
-		delete(want, g.Namespace)
+		g.Oldest, g.Newest = time.Time{}, time.Time{}
 	}
-	if len(want) > 0 {
-		s.Errorf("no stats of %v", want)
+	slices.SortFunc(got.Namespaces, func(a, b sdk.NamespaceStats) int { return strings.Compare(a.Namespace, b.Namespace) })
+	if !slices.Equal(got.Namespaces, want) {
+		s.Errorf("got  %+v\nwant %+v", got.Namespaces, want)
+	}
+}
+
+// ages are those of the last write, and of what is there.
+func (s *suite) ages() {
+	written := func() sdk.NamespaceStats {
+		s.Helper()
+		got, err := s.c.Stats(s.ctx)
+		if err != nil || len(got.Namespaces) != 1 {
+			s.Fatal(got, err)
+		}
+		return got.Namespaces[0]
+	}
+	s.put(entry("ns", "a", "1"))
+	a := written()
+	later := func(what string, was time.Time, is func() time.Time) {
+		s.Helper()
+		s.eventually(what, func() bool {
+			s.put(entry("ns", "b", "1")) // until the clock has moved on
+			return is().After(was)
+		})
+	}
+	later("the newest is newer", a.Newest, func() time.Time { return written().Newest })
+	if b := written(); !b.Oldest.Equal(a.Oldest) {
+		s.Errorf("the oldest is of %s, and was of %s", b.Oldest, a.Oldest)
+	}
+	if err := s.c.Delete(s.ctx, "ns", "a"); err != nil {
+		s.Fatal(err)
+	}
+	if got := written(); !got.Oldest.After(a.Oldest) || !got.Newest.Equal(got.Oldest) {
+		s.Errorf("of one entry the oldest is of %s, the newest of %s; the deleted one was of %s", got.Oldest, got.Newest, a.Oldest)
+	}
+	if err := s.c.Delete(s.ctx, "ns", "b"); err != nil {
+		s.Fatal(err)
+	}
+	if got := written(); !got.Oldest.IsZero() || !got.Newest.IsZero() {
+		s.Errorf("of none the oldest is of %s, the newest of %s", got.Oldest, got.Newest)
 	}
 }

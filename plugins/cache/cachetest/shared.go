@@ -86,9 +86,6 @@ func figuresOfBoth(a, b *suite) {
 		if err != nil {
 			s.Fatal(err)
 		}
-		want := sdk.CacheStats{Namespace: "ns", Entries: 2, Bytes: 4, Puts: 3}
-		if len(got) != 1 || got[0] != want {
-			s.Errorf("got  %+v\nwant %+v", got, want)
-		}
+		s.wantStats(got, sdk.NamespaceStats{Namespace: "ns", Entries: 2, Bytes: 4, Puts: 3})
 	}
 }

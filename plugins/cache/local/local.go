@@ -180,8 +180,8 @@ func (l *local) Add(ctx context.Context, namespace, key string, delta int64, ttl
 
 // Stats is part of sdk.Cache. Hits and misses of the last sweep_interval are
 // lost where the process is killed.
-func (l *local) Stats(ctx context.Context) ([]sdk.CacheStats, error) {
-	var stats []sdk.CacheStats
+func (l *local) Stats(ctx context.Context) (sdk.CacheStats, error) {
+	var stats sdk.CacheStats
 	done := make(chan error, 1)
 	// In the writer, so that no hit is on its way from memory to the file.
 	err := l.enqueue(ctx, &job{done: done, alone: func(w *writer) (err error) {
@@ -189,7 +189,7 @@ func (l *local) Stats(ctx context.Context) ([]sdk.CacheStats, error) {
 		return err
 	}})
 	if err != nil {
-		return nil, err
+		return sdk.CacheStats{}, err
 	}
 	return stats, nil
 }

@@ -19,7 +19,7 @@ import (
 )
 
 // schemaVersion is the file's user_version.
-const schemaVersion = 1
+const schemaVersion = 2
 
 // The values have a table of their own, so that keys are listed and entries
 // swept without touching them. A row of entries is written anew at each change:
@@ -33,10 +33,12 @@ CREATE TABLE entries (
 	key       BLOB    NOT NULL,
 	expires   INTEGER NOT NULL, -- Unix milliseconds
 	size      INTEGER NOT NULL, -- of key and value, in bytes
+	written   INTEGER NOT NULL DEFAULT 0, -- Unix milliseconds
 	UNIQUE (namespace, key)
 );
 CREATE INDEX living  ON entries (namespace, expires) WHERE size >= 0;
 CREATE INDEX removed ON entries (expires) WHERE size < 0;
+CREATE INDEX written ON entries (namespace, written) WHERE size >= 0;
 CREATE TABLE bodies (seq INTEGER PRIMARY KEY, value BLOB NOT NULL);
 CREATE TABLE stats (
 	namespace TEXT PRIMARY KEY,
@@ -48,6 +50,13 @@ CREATE TABLE stats (
 	expired INTEGER NOT NULL DEFAULT 0,
 	evicted INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;`
+
+// since1 takes a file of the version 1 along, which had no time of writing:
+// what is in it counts as written now.
+const since1 = `
+ALTER TABLE entries ADD COLUMN written INTEGER NOT NULL DEFAULT 0;
+UPDATE entries SET written = CAST(unixepoch('subsec') * 1000 AS INTEGER);
+CREATE INDEX written ON entries (namespace, written) WHERE size >= 0;`
 
 // store is one open file.
 type store struct {
@@ -90,6 +99,9 @@ func openStore(path string) (_ *store, err error) {
 	if s.write, err = s.writeDB.Conn(ctx); err != nil {
 		return nil, err
 	}
+	if err := s.write.Raw(keepLog); err != nil {
+		return nil, err
+	}
 	if err := s.migrate(ctx); err != nil {
 		return nil, err
 	}
@@ -110,25 +122,40 @@ func openStore(path string) (_ *store, err error) {
 	return s, err
 }
 
-// migrate makes the schema in a new file.
+// keepLog has the write-ahead log stay when the file is closed, empty: without
+// it SQLite does not open the file in a folder that has become read-only.
+func keepLog(conn any) error {
+	c, ok := conn.(sqlite.FileControl)
+	if !ok {
+		return fmt.Errorf("a connection of type %T", conn)
+	}
+	_, err := c.FileControlPersistWAL("main", 1)
+	return err
+}
+
+// migrate makes the schema in a new file, and that of now in an older one.
 func (s *store) migrate(ctx context.Context) error {
 	version := func() (v int, err error) {
 		return v, s.write.QueryRowContext(ctx, "PRAGMA user_version").Scan(&v)
 	}
 	if v, err := version(); err != nil || v == schemaVersion {
 		return err
-	} else if v != 0 {
+	} else if v != 0 && v != 1 {
 		return otherVersion(v)
 	}
 	if _, err := s.write.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
 	// Another process may have been faster.
-	if v, err := version(); err != nil || v != 0 {
+	v, err := version()
+	steps := []string{schema, fmt.Sprintf("INSERT INTO store VALUES ('%s')", rand.Text())}
+	if v == 1 {
+		steps = []string{since1}
+	}
+	if err != nil || v == schemaVersion {
 		return errors.Join(err, exec(ctx, s.write, "ROLLBACK"))
 	}
-	if err := exec(ctx, s.write, schema, fmt.Sprintf("INSERT INTO store VALUES ('%s')", rand.Text()),
-		fmt.Sprintf("PRAGMA user_version = %d", schemaVersion), "COMMIT"); err != nil {
+	if err := exec(ctx, s.write, append(steps, fmt.Sprintf("PRAGMA user_version = %d", schemaVersion), "COMMIT")...); err != nil {
 		return errors.Join(err, exec(ctx, s.write, "ROLLBACK"))
 	}
 	return nil
@@ -205,11 +232,10 @@ func setAside(path string, now time.Time) (string, error) {
 			return aside, err
 		}
 	}
-	all, err := filepath.Glob(globEscape(path) + ".corrupt-*Z")
+	all, err := asideOf(path)
 	if err != nil {
 		return aside, err
 	}
-	slices.Sort(all)
 	for _, old := range all[:max(0, len(all)-keptAside)] {
 		for _, part := range []string{"", "-wal", "-shm"} {
 			if err := os.Remove(old + part); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -218,6 +244,13 @@ func setAside(path string, now time.Time) (string, error) {
 		}
 	}
 	return aside, nil
+}
+
+// asideOf lists the files that were set aside, the oldest first.
+func asideOf(path string) ([]string, error) {
+	all, err := filepath.Glob(globEscape(path) + ".corrupt-*Z")
+	slices.Sort(all)
+	return all, err
 }
 
 func globEscape(path string) string {

@@ -37,15 +37,15 @@ type tx struct {
 	ctx    context.Context
 	s      *statements
 	now    int64 // Unix milliseconds
-	deltas map[string]*sdk.CacheStats
+	deltas map[string]*sdk.NamespaceStats
 	grew   bool
 }
 
 // delta is what the transaction adds to the figures of a namespace.
-func (t *tx) delta(namespace string) *sdk.CacheStats {
+func (t *tx) delta(namespace string) *sdk.NamespaceStats {
 	d := t.deltas[namespace]
 	if d == nil {
-		d = &sdk.CacheStats{Namespace: namespace}
+		d = &sdk.NamespaceStats{Namespace: namespace}
 		t.deltas[namespace] = d
 	}
 	return d
@@ -97,7 +97,7 @@ func (t *tx) write(namespace, key string, value []byte, expires int64) error {
 		}
 	}
 	size := int64(len(key) + len(value))
-	row, err := t.s.entry.ExecContext(t.ctx, namespace, []byte(key), expires, size)
+	row, err := t.s.entry.ExecContext(t.ctx, namespace, []byte(key), expires, size, t.now)
 	if err != nil {
 		return err
 	}
@@ -134,7 +134,7 @@ func (t *tx) remove(namespace, key string, kept time.Duration) error {
 		return err
 	}
 	until := min(old.expires, t.now+kept.Milliseconds())
-	_, err = t.s.entry.ExecContext(t.ctx, namespace, []byte(key), until, -1)
+	_, err = t.s.entry.ExecContext(t.ctx, namespace, []byte(key), until, -1, t.now)
 	return err
 }
 
@@ -283,7 +283,7 @@ func (s *statements) prepare(ctx context.Context, c *sql.Conn) error {
 	}{
 		{&s.find, `SELECT seq, expires, size FROM entries WHERE namespace = ? AND key = ?`},
 		{&s.value, `SELECT value FROM bodies WHERE seq = ?`},
-		{&s.entry, `INSERT OR REPLACE INTO entries (namespace, key, expires, size) VALUES (?, ?, ?, ?)`},
+		{&s.entry, `INSERT OR REPLACE INTO entries (namespace, key, expires, size, written) VALUES (?, ?, ?, ?, ?)`},
 		{&s.body, `INSERT INTO bodies (seq, value) VALUES (?, ?)`},
 		{&s.deleteEntry, `DELETE FROM entries WHERE seq = ?`},
 		{&s.deleteBody, `DELETE FROM bodies WHERE seq = ?`},
@@ -298,7 +298,10 @@ func (s *statements) prepare(ctx context.Context, c *sql.Conn) error {
 			hits = hits + excluded.hits, misses = misses + excluded.misses, puts = puts + excluded.puts,
 			expired = expired + excluded.expired, evicted = evicted + excluded.evicted`},
 		{&s.total, `SELECT CAST(coalesce(sum(bytes + entries * ?), 0) AS INTEGER) FROM stats`},
-		{&s.stats, `SELECT namespace, entries, bytes, hits, misses, puts, expired, evicted FROM stats ORDER BY namespace`},
+		{&s.stats, `SELECT namespace, entries, bytes, hits, misses, puts, expired, evicted,
+			coalesce((SELECT min(written) FROM entries e WHERE e.namespace = stats.namespace AND size >= 0), 0),
+			coalesce((SELECT max(written) FROM entries e WHERE e.namespace = stats.namespace AND size >= 0), 0)
+			FROM stats ORDER BY namespace`},
 	} {
 		stmt, err := c.PrepareContext(ctx, p.query)
 		if err != nil {

@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"io/fs"
 	"slices"
@@ -199,7 +200,7 @@ func (w *writer) try(s *store, f func(*tx) error) error {
 	if err := exec(ctx, s.write, "BEGIN IMMEDIATE"); err != nil {
 		return err
 	}
-	t := &tx{ctx: ctx, s: &s.stmts, now: w.now().UnixMilli(), deltas: make(map[string]*sdk.CacheStats)}
+	t := &tx{ctx: ctx, s: &s.stmts, now: w.now().UnixMilli(), deltas: make(map[string]*sdk.NamespaceStats)}
 	err := f(t)
 	if err == nil {
 		err = t.flush()
@@ -325,37 +326,50 @@ func (w *writer) keepReads() {
 }
 
 // stats adds what is pending to what the file has.
-func (w *writer) stats() ([]sdk.CacheStats, error) {
+func (w *writer) stats() (all sdk.CacheStats, err error) {
 	if err := w.reopen(); err != nil {
-		return nil, w.errorf("%w", err)
+		return all, w.errorf("%w", err)
 	}
-	rows, err := w.store.s.stmts.stats.QueryContext(context.Background())
+	list, err := namespaces(context.Background(), w.store.s.stmts.stats)
 	if err != nil {
-		return nil, w.errorf("%w", err)
-	}
-	defer func() { _ = rows.Close() }() // rows.Err says what went wrong
-	var list []sdk.CacheStats
-	for rows.Next() {
-		var c sdk.CacheStats
-		if err := rows.Scan(&c.Namespace, &c.Entries, &c.Bytes, &c.Hits, &c.Misses, &c.Puts, &c.Expired, &c.Evicted); err != nil {
-			return nil, w.errorf("%w", err)
-		}
-		list = append(list, c)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, w.errorf("%w", err)
+		return all, w.errorf("%w", err)
 	}
 	for _, p := range w.tally.Pending() {
-		i, ok := slices.BinarySearchFunc(list, p.Namespace, func(c sdk.CacheStats, name string) int {
+		i, ok := slices.BinarySearchFunc(list, p.Namespace, func(c sdk.NamespaceStats, name string) int {
 			return strings.Compare(c.Namespace, name)
 		})
 		if !ok {
-			list = slices.Insert(list, i, sdk.CacheStats{Namespace: p.Namespace})
+			list = slices.Insert(list, i, sdk.NamespaceStats{Namespace: p.Namespace})
 		}
 		list[i].Hits += p.Hits
 		list[i].Misses += p.Misses
 	}
-	return list, nil
+	aside, err := asideOf(w.path())
+	if err != nil {
+		return all, w.errorf("%w", err)
+	}
+	return sdk.CacheStats{Namespaces: list, SetAside: int64(len(aside))}, nil
+}
+
+func namespaces(ctx context.Context, query *sql.Stmt) ([]sdk.NamespaceStats, error) {
+	rows, err := query.QueryContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }() // rows.Err says what went wrong
+	var list []sdk.NamespaceStats
+	for rows.Next() {
+		var c sdk.NamespaceStats
+		var oldest, newest int64
+		if err := rows.Scan(&c.Namespace, &c.Entries, &c.Bytes, &c.Hits, &c.Misses, &c.Puts, &c.Expired, &c.Evicted, &oldest, &newest); err != nil {
+			return nil, err
+		}
+		if c.Entries > 0 {
+			c.Oldest, c.Newest = time.UnixMilli(oldest), time.UnixMilli(newest)
+		}
+		list = append(list, c)
+	}
+	return list, rows.Err()
 }
 
 func (w *writer) warn(what string, err error) {

@@ -31,7 +31,7 @@ func defaults() config {
 		KeyPrefix:         "smartrouter",
 		ConnectTimeout:    time.Second,
 		CallTimeout:       time.Second,
-		MaxReconnectPause: 2 * time.Second,
+		MaxReconnectPause: time.Second,
 		SweepInterval:     time.Minute,
 	}
 }

@@ -43,7 +43,7 @@ func wantUnavailable(t *testing.T, c sdk.Cache) {
 		if err := call(t.Context()); status.Code(err) != codes.Unavailable {
 			t.Errorf("%s: %v", name, err)
 		}
-		if took := time.Since(began); took > 10*time.Second {
+		if took := time.Since(began); took > time.Minute {
 			t.Errorf("%s took %s", name, took)
 		}
 	}
@@ -52,10 +52,9 @@ func wantUnavailable(t *testing.T, c sdk.Cache) {
 func wantWorking(t *testing.T, c sdk.Cache) {
 	t.Helper()
 	eventually(t, "a put works", func() bool { return calls(c)["put"](t.Context()) == nil })
+	// On a busy machine one may be too late.
 	for name, call := range calls(c) {
-		if err := call(t.Context()); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
+		eventually(t, name+" works", func() bool { return call(t.Context()) == nil })
 	}
 }
 
@@ -84,9 +83,10 @@ func TestReconnectsWhileIdle(t *testing.T) {
 		now := r.link.present.Load()
 		return now != before && now.client != nil
 	})
-	if got := get(t, r, "ns", "k"); got != "-" {
-		t.Errorf("got %q", got)
-	}
+	eventually(t, "it answers over the new one", func() bool {
+		_, ok, err := r.Get(t.Context(), "ns", "k")
+		return !ok && err == nil
+	})
 }
 
 // A server that hangs is found out, and is found again.
@@ -106,7 +106,7 @@ func TestFrozen(t *testing.T) {
 func TestCallersDeadline(t *testing.T) {
 	t.Parallel()
 	s := redistest.Start(t)
-	r := open(t, s.URL, nil)
+	r := open(t, s.URL, func(c *config) { c.CallTimeout = time.Minute })
 	wantWorking(t, r)
 	before := r.link.present.Load()
 	s.Freeze()
@@ -332,10 +332,49 @@ func TestPasswordIsNeverShown(t *testing.T) {
 					t.Errorf("%s shows it: %v", method, err)
 				}
 			}
-			eventually(t, "the log speaks of it", func() bool { return strings.Contains(p.Logs(), s.Addr) })
+			if !p.Logged(s.Addr) {
+				t.Error("the log does not speak of it")
+			}
 			if p.Kill(); strings.Contains(p.Logs(), "p4ss") {
 				t.Errorf("the log:\n%s", p.Logs())
 			}
 		})
+	}
+}
+
+// Only where nothing listens does nobody reach Redis: one that does not answer
+// may answer others.
+func TestSaysThatRedisIsGoneOnlyWhereItIs(t *testing.T) {
+	t.Parallel()
+	s := redistest.Start(t)
+	p := process(t, s.URL, "p")
+	c := p.Cache()
+	wantWorking(t, c)
+	gone := func() bool {
+		_, _, err := c.Get(t.Context(), "ns", "k")
+		return sdk.IsStoreGone(err)
+	}
+	if gone() {
+		t.Error("gone while it is there")
+	}
+	s.Kill()
+	eventually(t, "it is known to be gone", gone)
+	s.Restart()
+	wantWorking(t, c)
+	s.Freeze()
+	defer s.Thaw()
+	eventually(t, "it is noticed that nothing answers", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, _, err := c.Get(ctx, "ns", "k")
+		return err != nil
+	})
+	for range 20 {
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		_, _, err := c.Get(ctx, "ns", "k")
+		cancel()
+		if err == nil || sdk.IsStoreGone(err) {
+			t.Fatalf("one that is frozen: %v", err)
+		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/redis/rueidis"
@@ -41,6 +42,7 @@ type link struct {
 	option   rueidis.ClientOption
 	timeout  time.Duration // of one call
 	maxPause time.Duration
+	several  bool // it was a cluster, or sentinels, that answered last
 
 	present atomic.Pointer[session]
 	lost    chan *session // those that are of no use any more
@@ -55,6 +57,8 @@ type link struct {
 type session struct {
 	client rueidis.Client
 	err    error
+	// gone: nothing listens there, so that nobody else has a connection either.
+	gone bool
 }
 
 func newLink(option rueidis.ClientOption, timeout, maxPause time.Duration) *link {
@@ -90,6 +94,9 @@ func (l *link) do(ctx context.Context, ask func(context.Context, rueidis.Client)
 		return rueidis.RedisMessage{}, err
 	}
 	s := l.present.Load()
+	if s.client == nil && s.gone {
+		return rueidis.RedisMessage{}, sdk.StoreGone(errorf("%w", s.err).Error())
+	}
 	if s.client == nil {
 		return rueidis.RedisMessage{}, unavailable("%w", s.err)
 	}
@@ -125,7 +132,7 @@ func (l *link) run() {
 	for pause := firstPause; ; pause = min(2*pause, l.maxPause) {
 		s, err := l.connect()
 		if err != nil {
-			l.present.Store(&session{err: err})
+			l.present.Store(&session{err: err, gone: l.nobodyThere(err)})
 			if pause == firstPause {
 				sdk.Log.Warn("redis cannot be reached", "address", l.address(), "err", err)
 			}
@@ -168,11 +175,21 @@ func (l *link) connect() (*session, error) {
 		return nil, err
 	}
 	sealed.Store(client.Mode() == rueidis.ClientModeStandalone)
+	l.several = client.Mode() != rueidis.ClientModeStandalone
 	s := &session{client: client}
 	l.present.Store(s)
 	sdk.Log.Info("connected to redis", "address", l.address(), "mode", client.Mode())
 	l.checkPolicy(client)
 	return s, nil
+}
+
+// nobodyThere reports whether the error shows that no router can reach the
+// server. Of a cluster, or where others may take over, one node says nothing.
+func (l *link) nobodyThere(err error) bool {
+	if len(l.option.InitAddress) != 1 || l.option.Sentinel.MasterSet != "" || l.several {
+		return false
+	}
+	return errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ENOENT) && l.option.DialCtxFn != nil
 }
 
 func dialTCP(ctx context.Context, address string, d *net.Dialer, t *tls.Config) (net.Conn, error) {

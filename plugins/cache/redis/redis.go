@@ -23,7 +23,8 @@
 // appendonly yes and appendfsync always, else but for the last second or the
 // last snapshot. Where Redis may run out of memory, let it evict by
 // volatile-ttl, or not at all: a policy of allkeys drops the lists too. What it
-// evicts is counted as expired when its time has come.
+// evicts is noticed by the sweeps, which look at what expires first and, a
+// portion each time, at all else.
 //
 // While Redis can't be reached every call fails at once with Unavailable, or
 // after call_timeout where Redis does not answer, and the connection is tried
@@ -195,10 +196,10 @@ func (r *redis) Add(ctx context.Context, namespace, key string, delta int64, ttl
 
 // Stats is part of sdk.Cache, over all routers. Those hits and misses of other
 // routers are missing that were counted within their last sweep_interval.
-func (r *redis) Stats(ctx context.Context) ([]sdk.CacheStats, error) {
+func (r *redis) Stats(ctx context.Context) (sdk.CacheStats, error) {
 	m, err := r.writeTally(ctx)
 	if err != nil {
-		return nil, err
+		return sdk.CacheStats{}, err
 	}
 	return parseStats(m)
 }

@@ -12,8 +12,13 @@ import (
 	"github.com/smart-ai-router/smartrouter/sdk"
 )
 
-// portion is how many entries of a namespace one script sweeps.
+// portion is how many entries of a namespace one script sweeps, and of how many
+// it looks whether Redis has evicted them.
 const portion = 500
+
+// evictionKept is how long an eviction is kept for who polls for changes. Who
+// missed it asks once for what is not there.
+const evictionKept = time.Minute
 
 // upkeep is what is done behind the requests, until Close. Where Redis is gone
 // it is left for the next time: link says so in the log.
@@ -44,7 +49,7 @@ func (r *redis) sweep(ctx context.Context) {
 			return
 		default:
 		}
-		m, err := r.run(ctx, sweepScript, strconv.Itoa(portion))
+		m, err := r.run(ctx, sweepScript, strconv.Itoa(portion), milliseconds(evictionKept))
 		if err != nil {
 			return
 		}
@@ -72,28 +77,31 @@ func (r *redis) writeTally(ctx context.Context) (rueidis.RedisMessage, error) {
 }
 
 // parseStats reads the answer of scripts/stats.lua.
-func parseStats(m rueidis.RedisMessage) ([]sdk.CacheStats, error) {
-	const row = 7
+func parseStats(m rueidis.RedisMessage) (all sdk.CacheStats, err error) {
+	const row = 10
 	answer, err := m.AsStrSlice()
 	if err != nil {
-		return nil, errorf("stats: %w", err)
+		return all, errorf("stats: %w", err)
 	}
 	if len(answer)%row != 0 {
-		return nil, errorf("stats: an answer of %d parts", len(answer))
+		return all, errorf("stats: an answer of %d parts", len(answer))
 	}
-	var stats []sdk.CacheStats
 	for part := range slices.Chunk(answer, row) {
-		var s sdk.CacheStats
+		var s sdk.NamespaceStats
 		if s.Namespace, err = unescape(part[0]); err != nil {
-			return nil, errorf("stats: %w", err)
+			return sdk.CacheStats{}, errorf("stats: %w", err)
 		}
-		for i, to := range []*int64{&s.Entries, &s.Bytes, &s.Hits, &s.Misses, &s.Puts, &s.Expired} {
+		var oldest, newest int64 // Unix microseconds
+		for i, to := range []*int64{&s.Entries, &s.Bytes, &s.Hits, &s.Misses, &s.Puts, &s.Expired, &s.Evicted, &oldest, &newest} {
 			if *to, err = strconv.ParseInt(part[i+1], 10, 64); err != nil {
-				return nil, errorf("stats %s: %w", s.Namespace, err)
+				return sdk.CacheStats{}, errorf("stats %s: %w", s.Namespace, err)
 			}
 		}
-		stats = append(stats, s)
+		if newest > 0 {
+			s.Oldest, s.Newest = time.UnixMicro(oldest), time.UnixMicro(newest)
+		}
+		all.Namespaces = append(all.Namespaces, s)
 	}
-	slices.SortFunc(stats, func(a, b sdk.CacheStats) int { return strings.Compare(a.Namespace, b.Namespace) })
-	return stats, nil
+	slices.SortFunc(all.Namespaces, func(a, b sdk.NamespaceStats) int { return strings.Compare(a.Namespace, b.Namespace) })
+	return all, nil
 }

@@ -30,6 +30,15 @@ type entry struct {
 	MaxModelLen      number `json:"max_model_len"`      // vLLM
 	MaxContextLength number `json:"max_context_length"` // Mistral, LM Studio
 	MaxInputTokens   number `json:"max_input_tokens"`   // LiteLLM
+	InputTokenLimit  number `json:"inputTokenLimit"`    // Gemini
+
+	// How long an answer may be.
+	TopProvider         limits `json:"top_provider"`          // OpenRouter
+	MaxCompletionTokens number `json:"max_completion_tokens"` // Groq
+	MaxOutputTokens     number `json:"max_output_tokens"`     // LiteLLM
+	OutputTokenLimit    number `json:"outputTokenLimit"`      // Gemini
+
+	Pricing pricing `json:"pricing"`
 }
 
 // parseList reads {"data": [...]}, {"models": [...]} or a bare array, of
@@ -89,14 +98,21 @@ func modelOf(item json.RawMessage) (sdk.ModelInfo, bool) {
 	}
 	m := sdk.ModelInfo{ID: string(e.ID), Created: int64(e.Created), OwnedBy: string(e.OwnedBy)}
 	if m.ID == "" {
-		m.ID = string(e.Name)
+		m.ID = strings.TrimPrefix(string(e.Name), "models/") // Gemini's
 	}
-	for _, n := range []number{e.ContextLength, e.ContextWindow, e.MaxModelLen, e.MaxContextLength, e.MaxInputTokens} {
+	for _, n := range []number{e.ContextLength, e.ContextWindow, e.MaxModelLen, e.MaxContextLength, e.MaxInputTokens, e.InputTokenLimit} {
 		if n > 0 {
 			m.ContextTokens = int64(n)
 			break
 		}
 	}
+	for _, n := range []number{e.TopProvider.MaxCompletionTokens, e.MaxCompletionTokens, e.MaxOutputTokens, e.OutputTokenLimit} {
+		if n > 0 {
+			m.OutputTokens = int64(n)
+			break
+		}
+	}
+	m.Price = sdk.Price(e.Pricing)
 	return m, isName(m.ID)
 }
 

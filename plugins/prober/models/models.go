@@ -15,11 +15,15 @@
 //     upstream that answers such a chat ignores model names; it is flagged as
 //     misconfigured and never asked so again, for that answer did spend tokens.
 //
-// All leases are left to the step: its interval, key_interval and
-// models_interval.
+// Of many providers it also says how long the contexts and answers of its models
+// are, and what they cost.
+//
+// All leases are left to the step: its interval, key_interval, models_interval,
+// specs_interval and prices_interval.
 //
 //	models.go   the plugin, Probe
 //	list.go     the forms in which providers list their models
+//	price.go    and what they cost
 //	made_up.go  the chat with a made-up model
 //	flags.go    who is never asked so again
 //	refusal.go  what an error's body says

@@ -203,7 +203,7 @@ func TestProbe(t *testing.T) {
 				t.Errorf("got  %s, key %s, models %q: %s\nwant %s, key %s, models %q: %s",
 					h.State, h.Key, models, h.Reason, tt.state, tt.key, tt.models, tt.reason)
 			}
-			if !h.Lease.IsZero() || !h.KeyLease.IsZero() || !h.ModelsLease.IsZero() {
+			if !h.Lease.IsZero() || !h.KeyLease.IsZero() || !h.ModelsLease.IsZero() || !h.SpecsLease.IsZero() || !h.PricesLease.IsZero() {
 				t.Error("a lease is not left to the step")
 			}
 		})
@@ -310,8 +310,38 @@ func TestParseList(t *testing.T) {
 			want: []sdk.ModelInfo{{ID: "a", ContextTokens: 1}, {ID: "b", ContextTokens: 2}, {ID: "c", ContextTokens: 3}, {ID: "d", ContextTokens: 4}},
 		},
 		{
+			name: "OpenRouter: US dollars a token, as text", body: `{"data":[
+				{"id":"a","context_length":128000,"pricing":{"prompt":"0.0000025","completion":"0.00001","request":"0"},"top_provider":{"max_completion_tokens":16384}},
+				{"id":"a:free","pricing":{"prompt":"0","completion":"0"},"top_provider":{"max_completion_tokens":null}},
+				{"id":"it depends","pricing":{"prompt":"-1","completion":"-1"},"top_provider":7}]}`,
+			want: []sdk.ModelInfo{
+				{ID: "a", ContextTokens: 128000, OutputTokens: 16384, Price: sdk.Price{Known: true, Input: 2.5, Output: 10}},
+				{ID: "a:free", Price: sdk.Price{Known: true}}, {ID: "it depends"},
+			},
+		},
+		{
+			name: "Together: US dollars per million tokens, as numbers", body: `[{"id":"a","pricing":{"hourly":0,"input":0.88,"output":1.5,"base":0}},{"id":"b","max_completion_tokens":9},{"id":"c","max_output_tokens":8}]`,
+			want: []sdk.ModelInfo{{ID: "a", Price: sdk.Price{Known: true, Input: 0.88, Output: 1.5}}, {ID: "b", OutputTokens: 9}, {ID: "c", OutputTokens: 8}},
+		},
+		{
+			name: "prices in no known unit are none", body: `[
+				{"id":"numbers a token","pricing":{"prompt":0.0000025,"completion":0.00001}},
+				{"id":"cents","pricing":{"prompt":"2.5","completion":"10"}},
+				{"id":"half","pricing":{"prompt":"0.0000025"}},
+				{"id":"text","pricing":{"input":"0.5","output":"1"}},
+				{"id":"below zero","pricing":{"input":-1,"output":1}},
+				{"id":"words","pricing":{"prompt":"NaN","completion":"Inf"}},
+				{"id":"text of all","pricing":"free"},
+				{"id":"a list","pricing":[1,2]}]`,
+			want: []sdk.ModelInfo{{ID: "numbers a token"}, {ID: "cents"}, {ID: "half"}, {ID: "text"}, {ID: "below zero"}, {ID: "words"}, {ID: "text of all"}, {ID: "a list"}},
+		},
+		{
 			name: "names", body: `{"models":["a",{"name":"b"}]}`,
 			want: []sdk.ModelInfo{{ID: "a"}, {ID: "b"}},
+		},
+		{
+			name: "Gemini", body: `{"models":[{"name":"models/gemini-2.5-flash","version":"001","inputTokenLimit":1048576,"outputTokenLimit":65536}]}`,
+			want: []sdk.ModelInfo{{ID: "gemini-2.5-flash", ContextTokens: 1048576, OutputTokens: 65536}},
 		},
 		{
 			name: "odd fields lose no model", body: `{"data":[{"id":"a","created":"1.7e9","owned_by":7,"context_length":null},{"id":"b","created":[],"context_length":-1}]}`,
@@ -357,7 +387,7 @@ func TestParseListIsBounded(t *testing.T) {
 }
 
 func FuzzParseList(f *testing.F) {
-	for _, s := range []string{twoModels, `[{"id":"a","created":1.5}]`, `["a","a"]`, `{"models":[{"name":"x"}]}`, `{"data":{}}`, "\xef\xbb\xbf{}", `[{"id":"\ud800"}]`} {
+	for _, s := range []string{twoModels, `[{"id":"a","created":1.5}]`, `["a","a"]`, `{"models":[{"name":"x"}]}`, `{"data":{}}`, `[{"id":"a","pricing":{"prompt":"1e-6","completion":"0"}}]`, `[{"id":"a","pricing":{"input":1,"output":1e4}}]`, "\xef\xbb\xbf{}", `[{"id":"\ud800"}]`} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
@@ -367,7 +397,8 @@ func FuzzParseList(f *testing.F) {
 		}
 		seen := make(map[string]bool)
 		for _, m := range list {
-			if !isName(m.ID) || seen[m.ID] || m.ContextTokens < 0 || m.Created < 0 {
+			if p := m.Price; !isName(m.ID) || seen[m.ID] || m.ContextTokens < 0 || m.OutputTokens < 0 || m.Created < 0 ||
+				!(p.Input >= 0 && p.Input <= maxPrice && p.Output >= 0 && p.Output <= maxPrice) {
 				t.Errorf("model %+v", m)
 			}
 			seen[m.ID] = true

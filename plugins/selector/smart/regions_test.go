@@ -2,44 +2,12 @@ package smart
 
 import (
 	"context"
-	"math"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/smart-ai-router/smartrouter/sdk"
 )
-
-func TestKilometres(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		from, to  string
-		low, high float64
-	}{
-		{"us-east-1", "us-east-1", 0, 0},
-		{"us-east-1", "eu-west-1", 5300, 5600},
-		{"eu-west-1", "eu-west-2", 400, 520},
-		{"eu-west-1", "northeurope", 0, 0},
-		{"ap-northeast-1", "us-west-2", 7600, 8100},
-		{"asia-southeast1", "southamerica-east1", 15700, 16300},
-	}
-	for _, tt := range tests {
-		for _, km := range []float64{places[tt.from].km(places[tt.to]), places[tt.to].km(places[tt.from])} {
-			if km < tt.low || km > tt.high {
-				t.Errorf("%s to %s: %.0f km, want %.0f to %.0f", tt.from, tt.to, km, tt.low, tt.high)
-			}
-		}
-	}
-}
-
-func TestPlacesAreOnEarth(t *testing.T) {
-	t.Parallel()
-	for name, p := range places {
-		if name != strings.ToLower(name) || p == (place{}) || math.Abs(p.lat) > 70 || math.Abs(p.lon) > 180 {
-			t.Errorf("%s is at %v", name, p)
-		}
-	}
-}
 
 func TestRegions(t *testing.T) {
 	t.Parallel()
@@ -62,6 +30,10 @@ func TestRegions(t *testing.T) {
 		{name: "ignored", caller: "eu-west-1", regions: ignoreRegion, candidates: world, want: "tokyo virginia dublin nowhere"},
 		{name: "from Frankfurt, in capitals", caller: "EU-Central-1", candidates: world, want: "dublin | nowhere | virginia | tokyo"},
 		{name: "from Osaka, by Azure's name", caller: "japanwest", candidates: world, want: "tokyo | nowhere | dublin | virginia"},
+		{
+			name: "a name of the user's own", caller: "The-Cellar",
+			candidates: []sdk.Candidate{in("dublin", "eu-west-1", nil), in("cellar", "the-cellar", nil)}, want: "cellar | dublin",
+		},
 		{
 			name: "the nearest is down", caller: "eu-west-1",
 			candidates: []sdk.Candidate{

@@ -126,6 +126,6 @@ func (s *selector) rating(model string) float64 {
 
 // Select ranks all candidates in one pass and makes tiers of the best.
 func (s *selector) Select(_ context.Context, r sdk.Request, cs []sdk.Candidate) (sdk.Plan, error) {
-	from := s.origin(r.Region)
+	from := s.origin(r.Region, cs)
 	return s.plan(s.best(cs, r.Tokens, from), cs, r.Tokens, from), nil
 }

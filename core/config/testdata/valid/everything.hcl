@@ -29,6 +29,9 @@ log {
 store {
   cache        = plugin.cache.shared
   response_ttl = "12h"
+  poll         = "250ms"
+  lease        = "8s"
+  silent       = "keep"
 }
 
 batch {
@@ -84,7 +87,7 @@ key "team" {
 }
 
 key "app" {
-  digest = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+  digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 }
 
 plugin "cache" "shared" {
@@ -126,6 +129,9 @@ channel "other" {
   priority      = 0
   weight        = 0.5
   max_in_flight = 7
+
+  requests_per_minute = 600
+  tokens_per_minute   = 90000
   queue         = 8
 
   accepts_prefill = true
@@ -170,10 +176,20 @@ pipeline "short" {
     interval        = "1m"
     key_interval    = "2m"
     models_interval = "3m"
+    specs_interval  = "4m"
+    prices_interval = "5m"
     at_once         = 2
   }
   step "choose" {
     run     = plugin.selector.smart
+    shadow  = plugin.selector.mine
+
+    shadow_sample = 0.5
+    canary {
+      run     = plugin.selector.mine
+      percent = 2.5
+      by      = "header:x-team"
+    }
     headers = ["X-Team", "x-region"]
     fresh   = "1s"
     stale   = "2s"
@@ -197,6 +213,7 @@ pipeline "short" {
     hold_headers = "3s"
     whole_answer = "2MiB"
     error_body   = "2KiB"
+    ask_usage    = true
 
     rescue         = "continue"
     rescue_timeout = "4s"
@@ -226,4 +243,27 @@ telemetry {
   interval  = "15s"
   timeout   = "3s"
   service   = "llm-gateway"
+}
+
+plugin "selector" "mine" { use = plugin.selector.smart }
+
+record {
+  file       = "decisions.jsonl"
+  sample     = 0.5
+  prompts    = true
+  max_prompt = "16KiB"
+  max_size   = "10MiB"
+  keep       = 3
+  sync       = "2s"
+  queue      = 100
+}
+
+fetch {
+  enabled       = false
+  max_size      = "5MiB"
+  types         = ["image/png"]
+  timeout       = "2s"
+  max_redirects = 0
+  at_once       = 4
+  hosts         = ["files.internal", "10.0.0.9"]
 }

@@ -33,3 +33,21 @@ plugin "adapter" "mine" {
 channel "adapted" {
   provider = provider.empty
 }
+
+# Keys that are not temporary have no token.
+channel "signed" {
+  provider = provider.vllm
+  aws {
+    access_key_id     = env("TEST_API_KEY")
+    secret_access_key = "never-shown"
+    session_token     = env("TEST_UNSET")
+  }
+}
+
+channel "unsigned" {
+  provider = provider.vllm
+  aws {
+    access_key_id     = env("TEST_UNSET")
+    secret_access_key = env("TEST_EMPTY")
+  }
+}

@@ -118,6 +118,11 @@ func (s *suite) images(t *testing.T) {
 	if err != nil || !strings.Contains(edited.Data[0].RevisedPrompt, "2 images") {
 		t.Errorf("%v %+v", err, edited)
 	}
+	//nolint:staticcheck // deprecated at OpenAI, and served by the router all the same
+	varied, err := s.client.Images.NewVariation(limited(t), openai.ImageNewVariationParams{Model: s.models.Image, Image: picture("a.png")})
+	if err != nil || len(varied.Data) != 1 || varied.Data[0].B64JSON == "" {
+		t.Errorf("%v %+v", err, varied)
+	}
 }
 
 // bytesOf is binary data of a size, each value of a byte in it.

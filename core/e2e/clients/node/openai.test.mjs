@@ -250,6 +250,8 @@ describe('other endpoints', { concurrency: true }, () => {
     const image = await Promise.all(['a.png', 'b.png'].map((name) => toFile(bytes(300), name, { type: 'image/png' })));
     const edited = await client.images.edit({ model: models.image, prompt: 'mend', image });
     assert.match(edited.data[0].revised_prompt, /2 images/);
+    const varied = await client.images.createVariation({ model: models.image, image: image[0] });
+    assert.equal(varied.data.length, 1);
   });
 
   test('speech', async () => {

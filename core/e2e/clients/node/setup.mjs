@@ -64,7 +64,7 @@ export async function caught(promise) {
 export async function soon(promise) {
   let timer;
   const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error('not within 5 s')), 5000);
+    timer = setTimeout(() => reject(new Error('not within 30 s')), 30000);
   });
   try {
     return await Promise.race([promise, late]);

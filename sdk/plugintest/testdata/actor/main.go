@@ -37,6 +37,8 @@ func main() {
 		Prober:     a,
 		Cache:      a,
 		Adapter:    a,
+		Guard:      a,
+		Observer:   a,
 	})
 }
 
@@ -55,6 +57,7 @@ type actor struct {
 	Tags  []string          `config:"tag"`
 	Names map[string]string `config:"names"`
 	Rules []rule            `config:"rule" doc:"the first that matches"`
+	Deny  []deny            `config:"deny"`
 	Fail  string            `config:"fail"`
 
 	dir     string
@@ -65,6 +68,11 @@ type actor struct {
 type rule struct {
 	Match string `config:"match,required"`
 	Count int    `config:"count" min:"0"`
+}
+
+type deny struct {
+	Name    string `config:"name,label"`
+	Pattern string `config:"pattern,required"`
 }
 
 func (a *actor) Validate() error {
@@ -184,7 +192,8 @@ func (a *actor) Probe(ctx context.Context, c sdk.Channel, up sdk.Upstream) (sdk.
 	return sdk.Health{
 		State: sdk.HealthMisconfigured, Reason: text(r), Lease: sdk.For(time.Second),
 		Key: sdk.KeyInvalid, KeyLease: sdk.Lease{Fresh: time.Second, Stale: time.Minute},
-		Listed: true, Models: []sdk.ModelInfo{{ID: "m", Created: 1, OwnedBy: "o", ContextTokens: 2}}, ModelsLease: sdk.Lease{Stale: 1},
+		Listed: true, Models: []sdk.ModelInfo{{ID: "m", Created: 1, OwnedBy: "o", ContextTokens: 2, OutputTokens: 3, Price: sdk.Price{Known: true, Output: 4}}},
+		ModelsLease: sdk.Lease{Stale: 1}, SpecsLease: sdk.Lease{Stale: 2}, PricesLease: sdk.Lease{Stale: 3},
 	}, nil
 }
 
@@ -195,7 +204,7 @@ func (a *actor) Prepare(_ context.Context, c sdk.Channel, model string, e sdk.En
 	return sdk.Prepared{
 		URL:     c.BaseURL + "/" + string(e) + "?" + text([]any{c, stream}),
 		Headers: []sdk.Header{{Name: "a", Value: "b"}, {Name: "a", Value: "c"}},
-		Auth:    sdk.Auth{Kind: sdk.AuthMinted, Value: "Bearer t", Expires: time.Unix(1e9, 5).UTC()},
+		Auth:    sdk.Auth{Kind: sdk.AuthMinted, Value: "Bearer t", Expires: time.Unix(1e9, 5).UTC(), Service: "s", Region: "r"},
 		Codec:   "openai", Model: model + "!",
 		Edits: []sdk.Edit{
 			{Op: sdk.EditSet, Field: "a", Value: json.RawMessage(`{"b":1}`)}, {Op: sdk.EditDefault, Field: "b", Value: json.RawMessage(`2`)},
@@ -203,6 +212,57 @@ func (a *actor) Prepare(_ context.Context, c sdk.Channel, model string, e sdk.En
 		},
 		Lease: sdk.For(time.Hour),
 	}, nil
+}
+
+func (a *actor) TranslateRequest(_ context.Context, c sdk.Channel, model string, chat []byte) ([]byte, error) {
+	return []byte(text([]any{c, model, string(chat)})), nil
+}
+
+func (a *actor) TranslateAnswer(_ context.Context, c sdk.Channel, model string, answer sdk.UpstreamAnswer) ([]byte, error) {
+	return []byte(text([]any{c, model, answer.Status, string(answer.Body)})), nil
+}
+
+func (a *actor) TranslateStream(_ context.Context, c sdk.Channel, model string, p sdk.StreamPiece) (sdk.Chunks, error) {
+	if model == "flood" {
+		return sdk.Chunks{State: make([]byte, 4<<20+1)}, nil
+	}
+	return sdk.Chunks{Events: [][]byte{[]byte(text([]any{c, model, p.End})), p.Data}, State: append(p.State, '!')}, nil
+}
+
+func (a *actor) Inspect(_ context.Context, r sdk.Request, p sdk.Prompt) (sdk.Ruling, error) {
+	switch act, arg, _ := strings.Cut(r.Model, " "); act {
+	case "pass":
+		return sdk.Pass().For(sdk.For(time.Minute)), nil
+	case "reject":
+		return sdk.Ruling{Rejection: &sdk.Rejection{Status: 451, Code: "unlawful", Message: text([]any{r, p.Texts()})}}, nil
+	case "say":
+		return sdk.Reject(arg), nil
+	case "status":
+		n, err := strconv.Atoi(arg)
+		return sdk.Ruling{Rejection: &sdk.Rejection{Status: n, Message: "no"}}, err
+	case "code":
+		return sdk.Ruling{Rejection: &sdk.Rejection{Code: arg, Message: "no"}}, nil
+	case "edit":
+		return sdk.Edited(sdk.Replace("/a", nil), sdk.Set("/b", []int{1}), sdk.Remove("/c"), sdk.PatchOp{Op: "move", From: "/d", Path: "/e"}), nil
+	case "both":
+		return sdk.Ruling{Rejection: &sdk.Rejection{Message: "no"}, Patch: []sdk.PatchOp{sdk.Remove("/a")}}, nil
+	case "unmarshalable":
+		return sdk.Edited(sdk.Set("/a", func() {})), nil
+	default:
+		return sdk.Ruling{}, errors.New("can't tell")
+	}
+}
+
+func (a *actor) Observe(_ context.Context, batch []sdk.Outcome) error {
+	for _, o := range batch {
+		if o.Error == "fail" {
+			return errors.New("told to fail")
+		}
+		if err := a.note(text(o)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (a *actor) Get(_ context.Context, namespace, key string) (sdk.Entry, bool, error) {
@@ -242,6 +302,9 @@ func (a *actor) Changes(_ context.Context, q sdk.ChangesQuery) (sdk.Changes, err
 	return sdk.Changes{Cursor: text(q), More: true, Changes: []sdk.Change{{Entry: sdk.Entry{Key: "k"}, Deleted: true}}}, nil
 }
 
-func (a *actor) Stats(context.Context) ([]sdk.CacheStats, error) {
-	return []sdk.CacheStats{{Namespace: "n", Entries: 1, Bytes: 2, Hits: 3, Misses: 4, Puts: 5, Expired: 6, Evicted: math.MaxInt64}}, nil
+func (a *actor) Stats(context.Context) (sdk.CacheStats, error) {
+	return sdk.CacheStats{SetAside: 7, Namespaces: []sdk.NamespaceStats{{
+		Namespace: "n", Entries: 1, Bytes: 2, Hits: 3, Misses: 4, Puts: 5, Expired: 6, Evicted: math.MaxInt64,
+		Oldest: time.Unix(8, 0), Newest: time.Unix(9, 10),
+	}}}, nil
 }

@@ -1,0 +1,70 @@
+package cli
+
+import (
+	"bufio"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// settled is how long after its start a process has run what only a start runs.
+const settled = 5 * time.Second
+
+// dropStartSoon gives the kernel back what only the start needed of the
+// program's file, as soon as it has settled: half of what a process of ours
+// has mapped.
+func dropStartSoon() { time.AfterFunc(settled, dropProgramPages) }
+
+// dropProgramPages unmaps all pages of the program's file that hold what the
+// file holds. Those that are still needed come back from the page cache at the
+// next use, as any page does.
+func dropProgramPages() {
+	exe, err := os.Readlink("/proc/self/exe")
+	if err != nil {
+		return
+	}
+	maps, err := os.Open("/proc/self/smaps")
+	if err != nil {
+		return // then they stay
+	}
+	defer maps.Close()
+	for _, r := range cleanRanges(maps, exe) {
+		_, _, _ = unix.Syscall(unix.SYS_MADVISE, r.start, r.end-r.start, unix.MADV_DONTNEED)
+	}
+}
+
+// addresses of memory, without end.
+type addresses struct{ start, end uintptr }
+
+// cleanRanges are the read-only mappings of a file in a process's smaps of which
+// no page differs from the file: none was written to, as a loader or a debugger
+// would.
+func cleanRanges(smaps io.Reader, file string) (all []addresses) {
+	var r addresses
+	for lines := bufio.NewScanner(smaps); lines.Scan(); {
+		f := strings.Fields(lines.Text())
+		switch {
+		case len(f) >= 5 && strings.Contains(f[0], "-"): // address perms offset dev inode path
+			r = addresses{}
+			if len(f) < 6 || strings.Join(f[5:], " ") != file || f[1][1] == 'w' {
+				continue
+			}
+			from, to, _ := strings.Cut(f[0], "-")
+			start, err1 := strconv.ParseUint(from, 16, 64)
+			end, err2 := strconv.ParseUint(to, 16, 64)
+			if err1 == nil && err2 == nil {
+				r = addresses{uintptr(start), uintptr(end)}
+			}
+		case r.end > 0 && len(f) == 3 && f[0] == "Anonymous:":
+			if f[1] == "0" {
+				all = append(all, r)
+			}
+			r = addresses{}
+		}
+	}
+	return all
+}

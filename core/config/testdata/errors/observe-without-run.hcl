@@ -1,0 +1,2 @@
+channel "demo" { provider = provider.demo }
+observe "log" {}

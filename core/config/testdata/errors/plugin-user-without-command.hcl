@@ -1,0 +1,4 @@
+channel "demo" { provider = provider.demo }
+plugin "selector" "smart" {
+  user = "nobody"
+}

@@ -1,0 +1,5 @@
+channel "demo" { provider = provider.demo }
+
+record {
+  sample = 1.5
+}

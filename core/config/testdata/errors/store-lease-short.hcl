@@ -1,0 +1,7 @@
+channel "demo" {
+  provider = provider.demo
+}
+store {
+  poll  = "2s"
+  lease = "5s"
+}

@@ -1,0 +1,3 @@
+plugin "selector" "mine" {
+  version = "1.0.0"
+}

@@ -1,0 +1,3 @@
+plugin "selector" "mine" {
+  version = 
+}

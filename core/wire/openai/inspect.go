@@ -1,0 +1,217 @@
+package openai
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/smart-ai-router/smartrouter/core/wire/rawjson"
+)
+
+// promptFields are the top-level fields that a model reads, in lower case, in all
+// formats: system is Anthropic's, contents and its neighbours are Gemini's. The
+// last two lines are definitions of tools and of the answer's form, whose names
+// and descriptions a model reads too.
+var promptFields = [...]string{
+	"messages", "input", "prompt", "suffix", "instructions", "query", "documents", "system",
+	"contents", "systeminstruction", "system_instruction",
+	"tools", "functions",
+	"response_format", "text", "output_config", "output_format", "generationconfig", "generation_config",
+}
+
+// Prompt is what a model is given to read by a JSON body, which is well formed:
+// an object of those top-level fields that hold it, as they are in the body. What
+// is in base64 there (images, audio, files) is cut out: its strings are empty. It
+// is nil for a body without any.
+//
+// A key that is there twice in one object is an error, a *[wire.Error] with
+// status 400: who inspects the prompt could see another text than the model.
+func Prompt(body []byte) ([]byte, error) {
+	w := inspector{c: rawjson.Cursor{Doc: body}}
+	c := &w.c
+	if !c.Object() {
+		return nil, nil
+	}
+	for c.Key() {
+		if !isPrompt(c.Name) {
+			c.Skip()
+			continue
+		}
+		// Some providers match keys without regard to case, so we do.
+		if len(w.out) == 0 {
+			w.out = append(w.out, '{')
+		} else {
+			w.out = append(w.out, ',')
+		}
+		w.out = append(rawjson.AppendQuote(w.out, string(c.Name)), ':')
+		c.Peek()
+		w.from = c.At
+		w.value("", "")
+		w.out = append(w.out, body[w.from:c.At]...)
+	}
+	if w.twice != "" {
+		return nil, invalid("", "invalid_json", fmt.Sprintf("the prompt has the key %.100q twice in one object", w.twice))
+	}
+	if len(w.out) == 0 {
+		return nil, nil
+	}
+	return append(w.out, '}'), nil
+}
+
+func isPrompt(name []byte) bool {
+	for _, f := range promptFields {
+		if len(f) == len(name) && bytes.EqualFold(name, []byte(f)) {
+			return true
+		}
+	}
+	return false
+}
+
+// inspector copies values without what is in base64.
+type inspector struct {
+	c     rawjson.Cursor
+	out   []byte
+	from  int    // what of the body is not in out yet
+	twice string // a key that is twice in one object
+}
+
+// value goes over the next value, which stands under key, in an object that
+// stands under parent.
+func (w *inspector) value(parent, key string) {
+	c := &w.c
+	switch {
+	case c.Object():
+		var names keySet
+		for c.Key() {
+			name := string(c.Name)
+			if !names.add(name) && w.twice == "" {
+				w.twice = name
+			}
+			w.value(key, name)
+		}
+	case c.Array():
+		for c.More() {
+			w.value(parent, key)
+		}
+	default:
+		at := c.Skip()
+		if isBase64(parent, key, at.Of(c.Doc)) {
+			w.out = append(append(w.out, c.Doc[w.from:at.Start]...), `""`...)
+			w.from = at.End
+		}
+	}
+}
+
+func isBase64(parent, key string, raw []byte) bool {
+	switch key {
+	case "url", "image_url":
+		return bytes.HasPrefix(raw, []byte(`"data:`))
+	case "data":
+		switch parent {
+		case "input_audio":
+			return raw[0] == '"'
+		case "source", "inlineData", "inline_data": // which may hold a text too
+			return raw[0] == '"' && len(raw) > longestWord && !bytes.ContainsFunc(raw[1:len(raw)-1], notBase64)
+		}
+		return false
+	case "file_data":
+		return len(raw) > 0 && raw[0] == '"'
+	}
+	return false
+}
+
+// longestWord is the length in bytes from which on a text without any blank is
+// taken for base64.
+const longestWord = 512
+
+func notBase64(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '+' && r != '/' && r != '=' && r != '\\'
+}
+
+// keySet finds a key that comes again. Most objects have a few keys.
+type keySet struct {
+	few  [8]string
+	n    int
+	more map[string]struct{}
+}
+
+func (s *keySet) add(name string) bool {
+	for i := range min(s.n, len(s.few)) {
+		if s.few[i] == name {
+			return false
+		}
+	}
+	if s.n < len(s.few) {
+		s.few[s.n] = name
+	} else {
+		if _, ok := s.more[name]; ok {
+			return false
+		}
+		if s.more == nil {
+			s.more = make(map[string]struct{})
+		}
+		s.more[name] = struct{}{}
+	}
+	s.n++
+	return true
+}
+
+// FormPrompt is [Prompt] for a form, of which a model reads the field prompt.
+func FormPrompt(contentType string, body []byte) ([]byte, error) {
+	at, _, err := formPrompt(contentType, body)
+	if err != nil || at == nil {
+		return nil, err
+	}
+	return append(rawjson.AppendQuote([]byte(`{"prompt":`), string(at.Of(body))), '}'), nil
+}
+
+// PatchForm appends to dst a form with a JSON patch applied to what FormPrompt
+// said of it: another prompt is the only edit that a form takes.
+func PatchForm(dst []byte, contentType string, body, patch []byte) ([]byte, error) {
+	at, boundary, err := formPrompt(contentType, body)
+	if err != nil {
+		return dst, err
+	}
+	var ops []struct {
+		Op, Path string
+		Value    any
+	}
+	if err := json.Unmarshal(patch, &ops); err != nil {
+		return dst, fmt.Errorf("patch: it is no array of operations: %w", err)
+	}
+	if len(ops) == 0 {
+		return append(dst, body...), nil
+	}
+	edited := ""
+	for _, o := range ops {
+		text, isText := o.Value.(string)
+		if o.Op != "replace" || o.Path != "/prompt" || !isText || at == nil {
+			return dst, fmt.Errorf("patch: %.20s %.100q can't be applied to a form: of one only the prompt can be replaced", o.Op, o.Path)
+		}
+		edited = text
+	}
+	if strings.Contains(edited, "--"+boundary) {
+		return dst, errors.New("patch: the prompt has the boundary of its form in it")
+	}
+	dst = append(append(dst, body[:at.Start]...), edited...)
+	return append(dst, body[at.End:]...), nil
+}
+
+// formPrompt finds the prompt of a form; nil: it has none.
+func formPrompt(contentType string, body []byte) (at *rawjson.Range, boundary string, err error) {
+	if boundary, err = formBoundary(contentType); err != nil {
+		return nil, "", fmt.Errorf("openai: %w", err)
+	}
+	parts, err := splitForm(body, boundary)
+	if err != nil {
+		return nil, "", fmt.Errorf("openai: %w", err)
+	}
+	for i := range parts {
+		if parts[i].name == "prompt" && !parts[i].file {
+			return &parts[i].value, boundary, nil
+		}
+	}
+	return nil, boundary, nil
+}

@@ -1,0 +1,112 @@
+package responses
+
+import (
+	"github.com/smart-ai-router/smartrouter/core/wire/hub"
+	"github.com/smart-ai-router/smartrouter/core/wire/openai"
+	"github.com/smart-ai-router/smartrouter/core/wire/rawjson"
+	"github.com/smart-ai-router/smartrouter/core/wire/sse"
+)
+
+// reader translates a stream of responses into the hub's.
+type reader struct {
+	calls   int64 // so far
+	thought bool  // some was said
+}
+
+// event says what is where in one.
+type event struct {
+	kind           hub.Text
+	response, item hub.Raw
+	delta, message hub.Text
+	errorObject    hub.Raw
+	data           []byte
+}
+
+func (v *event) read(e *sse.Event) {
+	*v = event{kind: e.Type, data: e.Data}
+	c := rawjson.Cursor{Doc: e.Data}
+	if !c.Object() {
+		return
+	}
+	for c.Key() {
+		switch string(c.Name) {
+		case "type":
+			v.kind, _ = c.Str()
+		case "response":
+			v.response = c.Skip().Of(e.Data)
+		case "item":
+			v.item = c.Skip().Of(e.Data)
+		case "delta":
+			v.delta, _ = c.Str()
+		case "error":
+			v.errorObject = c.Skip().Of(e.Data)
+		case "message":
+			v.message, _ = c.Str()
+		default:
+			c.Skip()
+		}
+	}
+}
+
+// Event is part of hub.Reader.
+func (r *reader) Event(out *hub.Events, e *sse.Event) error {
+	if e.Data == nil {
+		return nil
+	}
+	var v event
+	v.read(e)
+	switch string(v.kind) {
+	case "response.created":
+		created, _ := rawjson.Int(rawjson.Child(v.response, "created_at"))
+		out.Start(rawjson.Str(v.response, "id"), rawjson.Str(v.response, "model"), created)
+		out.Role(0)
+	case "response.output_text.delta":
+		out.Text(0, v.delta)
+	case "response.refusal.delta":
+		out.Refusal(0, v.delta)
+	case "response.reasoning_summary_text.delta", "response.reasoning_text.delta":
+		r.thought = true
+		out.Thought(0, v.delta)
+	case "response.reasoning_summary_part.added":
+		if r.thought {
+			out.Thought(0, hub.Text(`\n\n`))
+		}
+	case "response.output_item.added":
+		if k := string(rawjson.Str(v.item, "type")); k == "function_call" {
+			out.Call(0, r.calls, &hub.Call{ID: rawjson.Str(v.item, "call_id"), Name: rawjson.Str(v.item, "name")})
+			r.calls++
+		}
+	case "response.function_call_arguments.delta":
+		if r.calls > 0 {
+			out.Arguments(0, r.calls-1, v.delta)
+		}
+	case "response.completed", "response.incomplete":
+		f := finish(v.response)
+		if f.Reason == hub.FinishStop && r.calls > 0 {
+			f.Reason = hub.FinishCalls
+		}
+		out.Finish(0, &f)
+		u := openai.ReadUsage(&sse.Event{Data: e.Data})
+		out.Usage(&u)
+		out.Done()
+	case "response.failed", "error":
+		if v.errorObject == nil && v.response == nil { // its fields are at the top
+			o := rawjson.Writer{Dst: []byte(`{"error":{`)}
+			o.Text("message", v.message)
+			o.RawIf("code", rawjson.Child(e.Data, "code"))
+			out.Copy(append(o.Dst, "}}"...))
+			return nil
+		}
+		o := rawjson.Object(nil)
+		fault := v.errorObject
+		if fault == nil {
+			fault = rawjson.Child(v.response, "error")
+		}
+		if !rawjson.IsObject(fault) {
+			fault = hub.Raw(`{"message":"the response failed and does not say why","type":"server_error"}`)
+		}
+		o.RawIf("error", fault)
+		out.Copy(append(o.Dst, '}'))
+	}
+	return nil
+}
