@@ -22,7 +22,6 @@ func TestAnthropicsGoClientReachesEachFormat(t *testing.T) {
 	)
 	for _, model := range formatModels {
 		t.Run(model, func(t *testing.T) {
-			t.Parallel()
 			ask := anthropic.MessageNewParams{
 				Model: model, MaxTokens: 200, System: []anthropic.TextBlockParam{{Text: "Be kind."}},
 				Messages: []anthropic.MessageParam{anthropic.NewUserMessage(anthropic.NewTextBlock("hello there"))},
@@ -73,7 +72,6 @@ func TestAnthropicsGoClientReachesEachFormat(t *testing.T) {
 	}
 
 	t.Run("models", func(t *testing.T) {
-		t.Parallel()
 		page, err := client.Models.List(t.Context(), anthropic.ModelListParams{})
 		if err != nil || len(page.Data) != len(formatModels) || page.Data[0].ID == "" || page.Data[0].DisplayName == "" || page.Data[0].CreatedAt.IsZero() {
 			t.Errorf("%v: %s", err, page.RawJSON())
@@ -85,7 +83,6 @@ func TestAnthropicsGoClientReachesEachFormat(t *testing.T) {
 	})
 
 	t.Run("a model that nobody has", func(t *testing.T) {
-		t.Parallel()
 		_, err := client.Messages.New(t.Context(), anthropic.MessageNewParams{
 			Model: "no-such-model", MaxTokens: 1, Messages: []anthropic.MessageParam{anthropic.NewUserMessage(anthropic.NewTextBlock("x"))},
 		})

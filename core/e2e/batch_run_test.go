@@ -18,7 +18,6 @@ func TestBatchRunByTheCommandLine(t *testing.T) {
 	key := "SMARTROUTER_API_KEY=sk-ann-0123456789abcdef"
 
 	t.Run("to its end", func(t *testing.T) {
-		t.Parallel()
 		file := write(t, "requests.jsonl", chatLines(50, "m"))
 		said, err := commandWith(t, key, "batch", "run", file, "--base-url", r.URL, "--every", "20ms")
 		stem := strings.TrimSuffix(file, ".jsonl")
@@ -30,7 +29,6 @@ func TestBatchRunByTheCommandLine(t *testing.T) {
 		}
 	})
 	t.Run("a mistake", func(t *testing.T) {
-		t.Parallel()
 		file := write(t, "requests.jsonl", chatLines(1, "m")+chatLines(1, "m"))
 		said, err := commandWith(t, key, "batch", "run", file, "--base-url", r.URL, "--every", "20ms")
 		if err == nil || !strings.Contains(said, file+":2: custom_id: ") {
@@ -38,14 +36,12 @@ func TestBatchRunByTheCommandLine(t *testing.T) {
 		}
 	})
 	t.Run("no key", func(t *testing.T) {
-		t.Parallel()
 		said, err := commandWith(t, "X=", "batch", "run", write(t, "requests.jsonl", chatLines(1, "m")), "--base-url", r.URL)
 		if err == nil || !strings.Contains(said, "API key") {
 			t.Errorf("%v\n%s", err, said)
 		}
 	})
 	t.Run("ctrl-c", func(t *testing.T) {
-		t.Parallel()
 		file := write(t, "requests.jsonl", chatLines(2, "m")+strings.ReplaceAll(chatLines(2, "silent"), "line-", "silent-"))
 		said := &log{}
 		cmd := exec.Command(binary, "batch", "run", file, "--base-url", r.URL, "--every", "20ms", "--out", file+".done")

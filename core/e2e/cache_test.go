@@ -76,12 +76,10 @@ func TestAnswerCacheByOfficialClients(t *testing.T) {
 	w := wall.Start(t, wall.Key(upstreamKey))
 	r := startRouter(t, listen+tenants+channel("a", w.URL(), upstreamKey)+answersPipeline(`ttl = "10m"`))
 	t.Run("node", func(t *testing.T) {
-		t.Parallel()
 		installNode(t, nodeClients)
 		run(t, nodeClients, []string{"BASE_URL=" + r.URL, "API_KEY=sk-us"}, "node", "cache.mjs")
 	})
 	t.Run("go", func(t *testing.T) {
-		t.Parallel()
 		client := openai.NewClient(option.WithBaseURL(r.URL), option.WithAPIKey("sk-them"), option.WithMaxRetries(0))
 		question := openai.ChatCompletionNewParams{
 			Model:    wall.ChatModel,

@@ -25,7 +25,6 @@ func TestCustomToolsReachEachFormat(t *testing.T) {
 			continue // it has them itself
 		}
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
 			resp, b, err := r.post(t.Context(), "/responses", fmt.Appendf(nil, `{"model":%q,"input":"Patch it",%s}`, model, tools))
 			var a struct{ Output []item }
 			if err != nil || resp.StatusCode != http.StatusOK || json.Unmarshal(b, &a) != nil {

@@ -126,7 +126,6 @@ func TestExampleClientsThroughTheRouter(t *testing.T) {
 		{name: "curl", folder: clients, command: []string{"./curl.sh", question}},
 	} {
 		t.Run(example.name, func(t *testing.T) {
-			t.Parallel()
 			if example.name == "node" {
 				installNode(t, example.folder)
 			}

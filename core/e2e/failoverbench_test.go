@@ -418,14 +418,12 @@ func TestFailoverBench(t *testing.T) {
 	for _, sc := range scenarios {
 		for _, mode := range modes(&sc) {
 			t.Run(sc.id+" "+sc.title+", "+mode, func(t *testing.T) {
-				t.Parallel()
 				b.play(t, &sc, mode)
 			})
 		}
 	}
 	for _, mode := range modes(&flap) {
 		t.Run(flap.id+" "+flap.title+", "+mode, func(t *testing.T) {
-			t.Parallel()
 			b.playFlap(t, mode)
 		})
 	}

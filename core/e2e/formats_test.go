@@ -159,7 +159,6 @@ func TestOfficialClientsReachOtherFormats(t *testing.T) {
 		},
 	} {
 		t.Run(file, func(t *testing.T) {
-			t.Parallel()
 			run(t, nodeClients, []string{"BASE_URL=" + r.URL, "API_KEY=sk-tests", "TARGETS=" + asJSON(t, targets), "FAILING=" + asJSON(t, byStatus)},
 				"node", "--test", "--test-timeout=300000", "--test-reporter=spec", file)
 		})

@@ -22,7 +22,6 @@ func TestOpenAIsGoClientReachesEachFormat(t *testing.T) {
 	}})
 	for _, model := range formatModels {
 		t.Run(model, func(t *testing.T) {
-			t.Parallel()
 			ask := openai.ChatCompletionNewParams{Model: model, MaxCompletionTokens: openai.Int(200), Messages: []openai.ChatCompletionMessageParamUnion{
 				openai.SystemMessage("Be kind."), openai.UserMessage("hello there"),
 			}}

@@ -26,7 +26,6 @@ func TestResponsesAreTranslated(t *testing.T) {
 	}, false)
 	for _, model := range []string{wall.ChatModel, wall.ClaudeModel} {
 		t.Run(model, func(t *testing.T) {
-			t.Parallel()
 			ask := responses.ResponseNewParams{
 				Model: model, Instructions: openai.String("Be kind."),
 				Input: responses.ResponseNewParamsInputUnion{OfString: openai.String("hello there")},
@@ -88,7 +87,6 @@ func TestResponsesAreTranslated(t *testing.T) {
 		})
 	}
 	t.Run("chat to responses", func(t *testing.T) {
-		t.Parallel()
 		for _, stream := range []bool{false, true} {
 			if err := r.ask(t.Context(), "gpt-new", stream, "Hello"); err != nil {
 				t.Error(err)
@@ -96,14 +94,12 @@ func TestResponsesAreTranslated(t *testing.T) {
 		}
 	})
 	t.Run("messages to responses", func(t *testing.T) {
-		t.Parallel()
 		m, resp := r.message(t, `{"model":"gpt-new","max_tokens":100,"messages":[{"role":"user","content":"Hello"}]}`)
 		if resp.StatusCode != http.StatusOK || len(m.Content) != 1 || m.Content[0].Text != "You said: Hello" {
 			t.Errorf("%s: %+v", resp.Status, m)
 		}
 	})
 	t.Run("what needs a store", func(t *testing.T) {
-		t.Parallel()
 		resp, b, err := r.post(t.Context(), "/responses", []byte(`{"model":"gpt-4o-mini","input":"x","background":true}`))
 		if err != nil || resp.StatusCode != http.StatusBadRequest || !strings.Contains(string(b), "background") {
 			t.Errorf("%v %s: %s", err, resp.Status, b)
@@ -201,7 +197,6 @@ func TestEachFormatReachesEach(t *testing.T) {
 				continue
 			}
 			t.Run(in.Name+" to "+out.Name, func(t *testing.T) {
-				t.Parallel()
 				client, model := reach[in.Name], served[out.Name]
 				if client == nil || model == "" {
 					t.Fatal("there is no client, or no channel, of the format: add it to reach or served")

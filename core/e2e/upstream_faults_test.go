@@ -187,7 +187,6 @@ func TestUpstreamFaults(t *testing.T) {
 	})
 	for i, o := range oddities {
 		t.Run(o.name, func(t *testing.T) {
-			t.Parallel()
 			resp, body, err := r.post(t.Context(), "/chat/completions", chatBody(names[i], !o.whole, "hello"))
 			if err != nil || resp.StatusCode != http.StatusOK {
 				t.Fatalf("%v %v %s", err, resp, body)
