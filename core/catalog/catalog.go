@@ -40,7 +40,6 @@ type Options struct {
 	// Observer is told what happens.
 	Observer Observer
 	Restart  Restart
-	Watch    Watch
 	// CallTimeout bounds calls whose context has no deadline.
 	CallTimeout time.Duration
 }
@@ -54,8 +53,6 @@ var defaults = Options{
 		First: 100 * time.Millisecond, Max: 30 * time.Second,
 		Crashes: 5, Window: time.Minute, Quarantine: time.Minute,
 	},
-	// With a start they add up to less than 2 s from hang to replacement.
-	Watch:       Watch{Every: 200 * time.Millisecond, Silence: 900 * time.Millisecond},
 	CallTimeout: 10 * time.Second,
 }
 
@@ -131,9 +128,6 @@ func (o *Options) fill() {
 	}
 	if o.Restart == (Restart{}) {
 		o.Restart = defaults.Restart
-	}
-	if o.Watch == (Watch{}) {
-		o.Watch = defaults.Watch
 	}
 	if o.CallTimeout == 0 {
 		o.CallTimeout = defaults.CallTimeout

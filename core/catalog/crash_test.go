@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/smart-ai-router/smartrouter/core/config"
 	"github.com/smart-ai-router/smartrouter/sdk"
 )
 
@@ -118,16 +119,17 @@ func TestCrashLoop(t *testing.T) {
 
 func TestHungIsReplaced(t *testing.T) {
 	t.Parallel()
-	w := defaults.Watch
-	if found := w.Every + w.Silence + lastWordsTime + killTime; found > 2*time.Second {
+	p, d := plugin("cache", "echo"), &config.Defaults.Plugin
+	p.PingTimeout = d.PingTimeout
+	if found := d.PingInterval + d.PingTimeout + lastWordsTime + killTime; found > 2*time.Second {
 		t.Errorf("it takes %v to find out and to end it", found)
 	}
-	i := loadEcho(t, newCatalog(t, func(o *Options) { o.Watch = w }))
+	i := load(t, newCatalog(t), p).Plugin(p.Address())
 	old := i.Status().PID
 	signalTo(t, old, syscall.SIGSTOP)
 	eventually(t, "it is killed", func() bool { return !alive(old) })
 	eventually(t, "it is replaced", func() bool { s := i.Status(); return s.State == Ready && s.PID != old })
-	if s := i.Status(); s.LastExit != "did not answer for 900ms" {
+	if s := i.Status(); !strings.HasPrefix(s.LastExit, "did not answer for ") {
 		t.Errorf("status says %q", s.LastExit)
 	}
 	answers(t, i)
@@ -146,8 +148,10 @@ func answers(t testing.TB, i *Instance) {
 // go-plugin's Kill would wait for ever for a stopped process.
 func TestKillNeverBlocks(t *testing.T) {
 	t.Parallel()
-	c := newCatalog(t, func(o *Options) { o.Watch = Watch{Every: time.Hour, Silence: time.Hour} })
-	set := load(t, c, plugin("cache", "echo"))
+	c := newCatalog(t)
+	unwatched := plugin("cache", "echo")
+	unwatched.PingInterval = time.Hour
+	set := load(t, c, unwatched)
 	i := set.Plugin("plugin.cache.echo")
 	pid := i.Status().PID
 	signalTo(t, pid, syscall.SIGSTOP)
@@ -157,7 +161,7 @@ func TestKillNeverBlocks(t *testing.T) {
 	}
 	eventually(t, "the stopped process is gone", func() bool { return !alive(pid) })
 
-	i = loadEcho(t, c)
+	i = load(t, c, unwatched).Plugin(unwatched.Address())
 	pid = i.Status().PID
 	signalTo(t, pid, syscall.SIGSTOP)
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
@@ -249,9 +253,10 @@ func TestGoodbye(t *testing.T) {
 func TestRestartsLeaveNothing(t *testing.T) {
 	c := newCatalog(t, func(o *Options) {
 		o.Restart = Restart{First: time.Microsecond, Max: time.Microsecond, Crashes: 1000, Window: time.Minute, Quarantine: time.Minute}
-		o.Watch = Watch{Every: 20 * time.Millisecond, Silence: 500 * time.Millisecond}
 	})
-	i := loadEcho(t, c)
+	p := plugin("cache", "echo")
+	p.PingInterval, p.PingTimeout = 20*time.Millisecond, 500*time.Millisecond
+	i := load(t, c, p).Plugin(p.Address())
 	restart := func(s syscall.Signal) {
 		old := i.Status()
 		signalTo(t, old.PID, s)

@@ -11,6 +11,7 @@
 //	status.go    State, Status, Down
 //	figures.go   Details: latency, memory, the last error
 //	backoff.go   when a crashed plugin starts again
+//	starved.go   one that gets no CPU is late, and does not hang
 //	life.go      one process from start to clean-up
 //	runner.go    go-plugin's runner: output and end of a process
 //	process.go   starting and killing processes
@@ -33,7 +34,8 @@
 //     environment, and with a pipe whose end tells it that the router is gone
 //  3. it describes itself; its config block is decoded with its own schema
 //  4. it is configured, and takes calls
-//  5. it is watched: its end is seen at once, its silence within two seconds
+//  5. it is watched: its end is seen at once, its silence within two seconds,
+//     unless it waits for a CPU
 //  6. crashed, it starts again at once, then with back-off; a plugin that
 //     keeps crashing is quarantined
 //  7. it is killed, with its group, when no configuration in use names it

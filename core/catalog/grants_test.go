@@ -3,7 +3,6 @@ package catalog
 import (
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/hashicorp/go-hclog"
@@ -35,7 +34,7 @@ func TestNeedsAndGrantsHaveToAgree(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			var log lockedBuffer
+			var log buffer
 			c := newCatalog(t, func(o *Options) {
 				o.Log = hclog.New(&hclog.LoggerOptions{Output: &log, Level: hclog.Info})
 				o.Secret = func(channel string) sdk.Secret { return sdk.Secret("sk-" + channel) }
@@ -56,21 +55,4 @@ func TestNeedsAndGrantsHaveToAgree(t *testing.T) {
 			}
 		})
 	}
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  strings.Builder
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }

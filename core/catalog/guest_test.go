@@ -53,11 +53,9 @@ func TestGuestIsNeitherStartedNorKilled(t *testing.T) {
 	t.Parallel()
 	cmd, at := startByHand(t)
 	p := plugin("cache", "echo")
+	p.PingInterval, p.PingTimeout = time.Millisecond, 50*time.Millisecond
 	for range 2 {
-		c := newCatalog(t, func(o *Options) {
-			o.Reattach = map[string]sdk.Reattach{p.Address(): at}
-			o.Watch = Watch{Every: time.Millisecond, Silence: 50 * time.Millisecond}
-		})
+		c := newCatalog(t, func(o *Options) { o.Reattach = map[string]sdk.Reattach{p.Address(): at} })
 		i := loadGuest(t, c, p)
 		if got := ask(t, i, "pid"); got != strconv.Itoa(cmd.Process.Pid) {
 			t.Errorf("process %s answers, want %d", got, cmd.Process.Pid)

@@ -14,14 +14,6 @@ import (
 	"github.com/smart-ai-router/smartrouter/sdk"
 )
 
-// Watch says how a hung plugin is found.
-type Watch struct {
-	// Every is the time between two pings.
-	Every time.Duration
-	// Silence is how long one may stay unanswered.
-	Silence time.Duration
-}
-
 // Instance is one plugin, whatever process it has now.
 type Instance struct {
 	catalog  *Catalog
@@ -231,11 +223,7 @@ func (i *Instance) watch(ctx context.Context, l *life) (hung string) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	silent := make(chan string, 1)
-	w := i.catalog.options.Watch
-	if l.child.program == nil {
-		w.Silence = atABreakpoint
-	}
-	go l.ping(ctx, w, silent)
+	go i.ping(ctx, l, silent)
 	over := make(chan string, 1)
 	if most := i.upstream.plugin.Load().Limits.Memory; most > 0 {
 		go l.weigh(ctx, most, over)
@@ -265,30 +253,56 @@ func (i *Instance) watch(ctx context.Context, l *life) (hung string) {
 const killTime = 500 * time.Millisecond
 
 // ping says when and why the process has to be ended.
-func (l *life) ping(ctx context.Context, w Watch, silent chan<- string) {
-	tick := time.NewTicker(w.Every)
-	defer tick.Stop()
+func (i *Instance) ping(ctx context.Context, l *life, silent chan<- string) {
+	h := &hunger{group: l.group}
+	var since time.Time // the first ping that is not answered
 	for {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
+		p := i.upstream.plugin.Load()
+		within := p.PingTimeout
+		if l.child.program == nil {
+			within = atABreakpoint
+		}
+		if since.IsZero() && !sleep(ctx, p.PingInterval) {
 			return
 		}
 		sent := time.Now()
-		pingCtx, cancel := context.WithTimeout(ctx, w.Silence)
-		err := l.plugin.Ping(pingCtx)
-		timedOut := pingCtx.Err() != nil
-		cancel()
+		err, late := l.pinged(ctx, within, h)
 		switch {
-		case err == nil || ctx.Err() != nil:
-		case !timedOut:
+		case err == nil:
+			since = time.Time{}
+			continue
+		case ctx.Err() != nil:
+			return
+		case !late:
 			silent <- "lost its connection: " + err.Error()
 			return
-		case time.Since(sent) > 2*w.Silence:
-			// The router itself stood still; the plugin gets another chance.
-		default:
-			silent <- fmt.Sprintf("did not answer for %v", w.Silence)
+		}
+		if since.IsZero() {
+			since = sent
+		}
+		// Where the router itself stood still, the plugin gets another chance, too.
+		if time.Since(sent) <= within*5/4 && !h.starved() || time.Since(since) > within+p.StarvedTimeout {
+			silent <- fmt.Sprintf("did not answer for %v", time.Since(since).Round(10*time.Millisecond))
 			return
 		}
+		if since == sent {
+			i.log.Warn("plugin waits for a CPU and gets no time to answer", "for", within)
+		}
 	}
+}
+
+// pinged reports why a ping was not answered, and whether it took too long.
+func (l *life) pinged(ctx context.Context, within time.Duration, h *hunger) (err error, late bool) {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	looked := make(chan struct{})
+	look := time.AfterFunc(within/4, func() {
+		defer close(looked)
+		h.look()
+	})
+	err = l.plugin.Ping(ctx)
+	if !look.Stop() {
+		<-looked
+	}
+	return err, ctx.Err() != nil
 }

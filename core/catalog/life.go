@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -32,15 +33,13 @@ const goodbyeTime = 2 * time.Second
 // lastWordsTime is how long the end of a process waits for its last output.
 const lastWordsTime = 100 * time.Millisecond
 
-// errSlow ends a start that takes too long.
-var errSlow = errors.New("the start took too long")
-
 // life is one process of a plugin, from its start to its clean-up.
 type life struct {
 	folder       string
 	user         *user  // whom it runs as; nil: the router's
 	home         string // its data folder, as it knows it
 	child        *child
+	began        atomic.Pointer[child] // for those who look at it while it starts
 	client       *goplugin.Client
 	stopUpstream func()
 	plugin       *host.Plugin
@@ -61,9 +60,9 @@ type life struct {
 // its config only, to just before that. What began is ended if that fails.
 func (c *Catalog) begin(ctx context.Context, up *upstream, checkOnly bool) (_ *life, err error) {
 	p := up.plugin.Load()
-	ctx, cancel := context.WithTimeoutCause(ctx, p.StartTimeout, errSlow)
-	defer cancel()
 	l := &life{}
+	ctx, cancel := l.startContext(ctx, p, c.log)
+	defer cancel()
 	defer func() {
 		if err != nil {
 			err = l.failure(ctx, p, err)
@@ -88,9 +87,9 @@ func (c *Catalog) begin(ctx context.Context, up *upstream, checkOnly bool) (_ *l
 
 // introduce starts a process up to where it has said what it is.
 func (c *Catalog) introduce(ctx context.Context, p *config.Plugin) (_ *life, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, p.StartTimeout, errSlow)
-	defer cancel()
 	l := &life{}
+	ctx, cancel := l.startContext(ctx, p, c.log)
+	defer cancel()
 	if err = l.start(ctx, c, p, true); err == nil {
 		err = l.describe(ctx, p)
 	}
@@ -115,6 +114,7 @@ func (l *life) start(ctx context.Context, c *Catalog, p *config.Plugin, checkOnl
 		defer prog.close()
 		l.child = newChild(c.spawner, prog, out)
 	}
+	l.began.Store(l.child)
 	if l.folder, err = c.socketFolder(l.user); err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ func (l *life) start(ctx context.Context, c *Catalog, p *config.Plugin, checkOnl
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
 		GRPCDialOptions:  host.DialOptions(),
 		SkipHostEnv:      true,
-		StartTimeout:     p.StartTimeout + time.Minute, // ctx comes first, on a busy machine too
+		StartTimeout:     p.StartTimeout + p.StarvedTimeout + time.Minute, // ctx comes first, on a busy machine too
 		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: l.folder},
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, _ string) (runner.Runner, error) {
 			if l.child.program != nil {

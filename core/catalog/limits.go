@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -60,23 +61,33 @@ func inMiB(bytes int64) string { return strconv.FormatInt(bytes>>20, 10) + "MiB"
 
 // groupMemory is the resident memory of all processes in a group, in bytes.
 // What they share is counted for each.
-func groupMemory(group int) (bytes int64) {
-	stats, _ := filepath.Glob("/proc/[0-9]*/stat")
-	for _, path := range stats {
-		stat, err := os.ReadFile(path)
-		if err != nil {
-			continue // it has ended
+func groupMemory(group int) (total int64) {
+	eachInGroup(group, func(_ string, stat []string) {
+		if pages, err := strconv.ParseInt(stat[21], 10, 64); err == nil { // resident ones
+			total += pages * int64(os.Getpagesize())
 		}
-		// The name, in parentheses, may hold anything. Behind it come the state,
-		// the parent, and the group; the resident pages are the 22nd.
-		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-		if len(fields) < 22 || fields[2] != strconv.Itoa(group) {
-			continue
-		}
-		pages, err := strconv.ParseInt(fields[21], 10, 64)
-		if err == nil {
-			bytes += pages * int64(os.Getpagesize())
+	})
+	return total
+}
+
+// eachInGroup calls f for each process in a group, with its folder in /proc and
+// its statFields.
+func eachInGroup(group int, f func(dir string, stat []string)) {
+	dirs, _ := filepath.Glob("/proc/[0-9]*")
+	for _, dir := range dirs {
+		if stat := statFields(dir + "/stat"); len(stat) > 21 && stat[2] == strconv.Itoa(group) {
+			f(dir, stat)
 		}
 	}
-	return bytes
+}
+
+// statFields are what stands in a stat file behind the name, which is in
+// parentheses and may hold anything: the state, the parent, the group, and more.
+// There are none where the process has ended.
+func statFields(path string) []string {
+	stat, err := os.ReadFile(path)
+	if err != nil {
+		return nil
+	}
+	return strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
 }

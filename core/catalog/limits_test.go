@@ -204,7 +204,7 @@ func TestScriptThatNobodyCanRead(t *testing.T) {
 		false: "cache(foreign): ended before its handshake: exit status 7: 0",
 		true:  "cache(foreign): as the user nobody: ended before its handshake: exit status 2: ",
 	} {
-		var log lockedBuffer
+		var log buffer
 		c := newCatalog(t, func(o *Options) { o.Log = hclog.New(&hclog.LoggerOptions{Output: &log, Level: hclog.Warn}) })
 		p := script("")
 		p.Command, p.User, p.UserAsked = []string{"/bin/sh", file}, "nobody", asked

@@ -202,11 +202,17 @@ var self = []string{"/proc/self/exe", "plugin", "serve"}
 // startTimeout is for a machine under load.
 const startTimeout = time.Minute
 
+// patient has a plugin not taken for hung on a machine under load.
+func patient(p *config.Plugin) *config.Plugin {
+	p.StartTimeout, p.PingTimeout = startTimeout, 20*time.Second
+	return p
+}
+
 // plugin is a first-party plugin.
 func plugin(kind sdk.Kind, name string) *config.Plugin {
 	p := config.Defaults.Plugin
-	p.Kind, p.Name, p.Builtin, p.StartTimeout = kind, name, name, startTimeout
-	return &p
+	p.Kind, p.Name, p.Builtin = kind, name, name
+	return patient(&p)
 }
 
 // command is a third party's plugin that runs the test binary.
@@ -217,27 +223,26 @@ func command(t testing.TB, kind sdk.Kind, args ...string) *config.Plugin {
 		t.Fatal(err)
 	}
 	p := config.Defaults.Plugin
-	p.Kind, p.Name, p.StartTimeout = kind, "foreign", startTimeout
+	p.Kind, p.Name = kind, "foreign"
 	p.Command = append([]string{exe}, args...)
-	return &p
+	return patient(&p)
 }
 
 // script is a third party's plugin in shell.
 func script(text string) *config.Plugin {
 	p := config.Defaults.Plugin
-	p.Kind, p.Name, p.StartTimeout = sdk.KindCache, "foreign", startTimeout
+	p.Kind, p.Name = sdk.KindCache, "foreign"
 	p.Command = []string{"/bin/sh", "-c", text}
-	return &p
+	return patient(&p)
 }
 
 // silent lives and says nothing.
 const silent = "exec sleep 1000"
 
-// newCatalog is closed with the test. A machine under load does not make it take
-// a plugin for hung.
+// newCatalog is closed with the test.
 func newCatalog(t testing.TB, change ...func(*Options)) *Catalog {
 	t.Helper()
-	o := Options{DataDir: t.TempDir(), Self: self, Watch: Watch{Every: defaults.Watch.Every, Silence: 20 * time.Second}}
+	o := Options{DataDir: t.TempDir(), Self: self}
 	for _, f := range change {
 		f(&o)
 	}

@@ -62,6 +62,7 @@ func TestWhatChangesAPlugin(t *testing.T) {
 		"nothing":       {change: func(*config.Plugin) {}, same: true},
 		"upstream rate": {change: func(p *config.Plugin) { p.UpstreamRate++ }, same: true},
 		"start timeout": {change: func(p *config.Plugin) { p.StartTimeout++ }, same: true},
+		"ping timeout":  {change: func(p *config.Plugin) { p.PingTimeout++ }, same: true},
 		"argument":      {change: func(p *config.Plugin) { p.Command = append(p.Command, "x") }},
 		"checksum":      {change: func(p *config.Plugin) { p.SHA256 = strings.Repeat("0", 64) }},
 		"environment":   {change: func(p *config.Plugin) { p.Env["A"] = "2" }},

@@ -226,6 +226,12 @@ type Plugin struct {
 	Grants []string
 	// StartTimeout bounds the start up to Configure's answer.
 	StartTimeout time.Duration
+	// PingInterval is the time between two pings, PingTimeout how long one may
+	// stay unanswered.
+	PingInterval, PingTimeout time.Duration
+	// StarvedTimeout is how much longer it may take for either while it waits for
+	// a CPU.
+	StarvedTimeout time.Duration
 	// UpstreamRate is how many upstream requests a second it may make.
 	UpstreamRate float64
 	// User is whom its process runs as, where the router is root; empty: root too.

@@ -49,9 +49,15 @@ var Defaults = struct {
 		DrainTimeout:  10 * time.Minute,
 		WarmUp:        5,
 	},
-	Admin:   Admin{Address: "127.0.0.1:7602"},
-	Log:     Log{Level: "info"},
-	Plugin:  Plugin{StartTimeout: 10 * time.Second, UpstreamRate: 50},
+	Admin: Admin{Address: "127.0.0.1:7602"},
+	Log:   Log{Level: "info"},
+	Plugin: Plugin{
+		StartTimeout: 10 * time.Second,
+		// With a start they add up to less than 2 s from hang to replacement.
+		PingInterval: 200 * time.Millisecond, PingTimeout: 900 * time.Millisecond,
+		StarvedTimeout: time.Minute,
+		UpstreamRate:   50,
+	},
 	Channel: Channel{Priority: 10, Weight: 1, Queue: 100},
 	Timeouts: Timeouts{
 		Connect:    10 * time.Second,

@@ -115,6 +115,9 @@ func (l *loader) readPlugin(b *block, kind sdk.Kind) *Plugin {
 	b.table("env", (*map[string]string)(&p.Env))
 	b.set("grants", &p.Grants, oneOf(sdk.Needs...))
 	b.duration("start_timeout", &p.StartTimeout, aboveZero)
+	b.duration("ping_interval", &p.PingInterval, aboveZero)
+	b.duration("ping_timeout", &p.PingTimeout, aboveZero)
+	b.duration("starved_timeout", &p.StarvedTimeout, fromZero)
 	b.number("upstream_rate", &p.UpstreamRate, aboveZero)
 	if b.has("command") {
 		p.User, p.UserAsked, p.Limits = l.foreign.User, l.foreign.UserAsked, l.foreign.Limits

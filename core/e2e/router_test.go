@@ -127,22 +127,12 @@ func startRouterIn(t *testing.T, wrapper []string, config, data string, env ...s
 	return r
 }
 
-// start runs the command and waits until it listens. Plugins may miss their 10 s
-// where everything starts at once on a busy machine: then it starts again.
+// start runs the command and waits until it listens.
 func (r *router) start() {
 	r.t.Helper()
-	for try := range 3 {
-		cmd := *r.cmd
-		if r.run(); r.Admin != "" {
-			return
-		}
-		if try == 2 || !strings.Contains(r.log.String(), "did not finish its start within 10s") {
-			break
-		}
-		r.cmd = &exec.Cmd{Path: cmd.Path, Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir}
-		r.log, r.exited = &log{}, make(chan struct{})
+	if r.run(); r.Admin == "" {
+		r.t.Fatalf("the router ended at its start:\n%s", r.log)
 	}
-	r.t.Fatalf("the router ended at its start:\n%s", r.log)
 }
 
 // run runs the command until it listens or has ended.

@@ -31,7 +31,7 @@ func open(t testing.TB, url string, change func(*config)) *redis {
 	t.Helper()
 	r := newRedis()
 	r.config.URL, r.config.KeyPrefix = url, rand.Text()
-	r.config.CallTimeout = 10 * time.Second // the machine is busy
+	r.config.CallTimeout, r.config.ConnectTimeout = 10*time.Second, 10*time.Second // the machine is busy
 	if change != nil {
 		change(&r.config)
 	}
@@ -188,7 +188,7 @@ func process(t *testing.T, url, prefix string) *plugintest.Plugin {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return plugintest.Command(t, []string{self}, plugintest.Config{"url": url, "key_prefix": prefix, "call_timeout": "10s"})
+	return plugintest.Command(t, []string{self}, plugintest.Config{"url": url, "key_prefix": prefix, "call_timeout": "10s", "connect_timeout": "10s"})
 }
 
 // What has expired leaves the lists and figures, not only Redis.

@@ -91,10 +91,13 @@ key "app" {
 }
 
 plugin "cache" "shared" {
-  command       = ["my-cache", "--verbose"]
-  env           = { TOKEN = env("TEST_API_KEY"), DEBUG = true }
-  start_timeout = "1m"
-  upstream_rate = 2.5
+  command         = ["my-cache", "--verbose"]
+  env             = { TOKEN = env("TEST_API_KEY"), DEBUG = true }
+  start_timeout   = "1m"
+  ping_interval   = "1s"
+  ping_timeout    = "3s"
+  starved_timeout = "0s"
+  upstream_rate   = 2.5
 }
 
 # Our own prober, with a grant.
@@ -132,7 +135,7 @@ channel "other" {
 
   requests_per_minute = 600
   tokens_per_minute   = 90000
-  queue         = 8
+  queue               = 8
 
   accepts_prefill = true
   settings = {
@@ -181,8 +184,8 @@ pipeline "short" {
     at_once         = 2
   }
   step "choose" {
-    run     = plugin.selector.smart
-    shadow  = plugin.selector.mine
+    run    = plugin.selector.smart
+    shadow = plugin.selector.mine
 
     shadow_sample = 0.5
     canary {
