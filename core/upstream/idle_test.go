@@ -129,6 +129,7 @@ func TestTrimHarmsNobody(t *testing.T) {
 	// Our own client closes no connection that a request could be taking.
 	theirs := newNetTransport(&to.pool.settings, guard{host: "127.0.0.1", plain: true}, nil, nil)
 	to.pool.transport = theirs
+	trimmed := func() bool { opened, _ := d.count(); return opened > 16 }
 	done := make(chan struct{})
 	var trims, all sync.WaitGroup
 	trims.Go(func() {
@@ -144,7 +145,8 @@ func TestTrimHarmsNobody(t *testing.T) {
 	})
 	for range 8 {
 		all.Go(func() {
-			for range 40 {
+			// A busy machine gives the trims their turns late.
+			for n := 0; n < 40 || n < 4000 && !trimmed(); n++ {
 				out := l.dispatcher.Forward(t.Context(), newRecorder(), l.call(sdk.Chat, http.Header{}, []byte(question)), l.plan())
 				if !out.Complete || len(out.Attempts) != 1 {
 					t.Errorf("outcome %+v", out)
@@ -155,8 +157,8 @@ func TestTrimHarmsNobody(t *testing.T) {
 	all.Wait()
 	close(done)
 	trims.Wait()
-	if opened, _ := d.count(); opened <= 16 {
-		t.Errorf("%d connections: hardly any was closed while it was idle", opened)
+	if !trimmed() {
+		t.Error("hardly any connection was closed while it was idle")
 	}
 	l.settled()
 }
