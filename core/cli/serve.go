@@ -56,6 +56,7 @@ func newServe() *cobra.Command {
 				}
 			}()
 			return r.Serve(ctx, func(public, admin net.Addr) {
+				collectEarly()
 				dropStartSoon()
 				summary(out, r.State().Status(), public, admin, p, cfg.Warnings)
 			})

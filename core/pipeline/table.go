@@ -21,7 +21,7 @@ type key interface {
 // table keeps leased answers: bounded by construction, read without a lock.
 type table[K key, V any] struct {
 	seed maphash.Seed
-	sets [][ways]atomic.Pointer[lease[K, V]]
+	sets []atomic.Pointer[places[K, V]]
 
 	mu     sync.Mutex
 	asking map[K]*flight[V]
@@ -37,6 +37,10 @@ const (
 	// plugin is not asked by every request.
 	failureMemory = time.Second
 )
+
+// places are one set's, made when its first answer is put: most sets of a router
+// never have one.
+type places[K key, V any] [ways]atomic.Pointer[lease[K, V]]
 
 // lease is one answer. All but the flags is fixed when it is put.
 type lease[K key, V any] struct {
@@ -77,16 +81,19 @@ func newTable[K key, V any](entries int) *table[K, V] {
 	}
 	return &table[K, V]{
 		seed: maphash.MakeSeed(), asking: make(map[K]*flight[V]),
-		sets: make([][ways]atomic.Pointer[lease[K, V]], n),
+		sets: make([]atomic.Pointer[places[K, V]], n),
 	}
 }
 
-func (t *table[K, V]) set(k *K) *[ways]atomic.Pointer[lease[K, V]] {
+func (t *table[K, V]) set(k *K) *atomic.Pointer[places[K, V]] {
 	return &t.sets[(*k).hash(t.seed)&uint64(len(t.sets)-1)]
 }
 
 func (t *table[K, V]) find(k *K) *lease[K, V] {
-	set := t.set(k)
+	set := t.set(k).Load()
+	if set == nil {
+		return nil
+	}
 	for i := range set {
 		if l := set[i].Load(); l != nil && l.key == *k {
 			return l
@@ -119,7 +126,12 @@ func (t *table[K, V]) get(k *K, now time.Time) (l *lease[K, V], f found, renew b
 // put keeps an answer, in place of an older one of the same key, in an empty
 // place, or in place of the lease of its set that ends first.
 func (t *table[K, V]) put(l *lease[K, V], now time.Time) {
-	set := t.set(&l.key)
+	of := t.set(&l.key)
+	set := of.Load()
+	if set == nil {
+		of.CompareAndSwap(nil, new(places[K, V]))
+		set = of.Load()
+	}
 	at, first := 0, set[0].Load()
 	for i := range set {
 		o := set[i].Load()
@@ -143,40 +155,50 @@ func (t *table[K, V]) memory(kind string, now time.Time) board.Memory {
 		Kind: kind, Hits: t.fresh.Load(), StaleHits: t.stale.Load(),
 		Misses: t.missed.Load() + t.failed.Load(), Evicted: t.evicted.Load(),
 	}
-	for i := range t.sets {
-		for j := range t.sets[i] {
-			if l := t.sets[i][j].Load(); l != nil && l.has && now.Before(l.until) {
-				m.Entry(l.asked)
-			}
+	for l := range t.all {
+		if l.has && now.Before(l.until) {
+			m.Entry(l.asked)
 		}
 	}
 	return m
 }
 
+// all goes through the leases and the places where they are.
+func (t *table[K, V]) all(yield func(*lease[K, V], *atomic.Pointer[lease[K, V]]) bool) {
+	for i := range t.sets {
+		set := t.sets[i].Load()
+		if set == nil {
+			continue
+		}
+		for j := range set {
+			if l := set[j].Load(); l != nil && !yield(l, &set[j]) {
+				return
+			}
+		}
+	}
+}
+
 // drop forgets one answer.
 func (t *table[K, V]) drop(l *lease[K, V]) {
-	set := t.set(&l.key)
-	for i := range set {
-		set[i].CompareAndSwap(l, nil)
+	if set := t.set(&l.key).Load(); set != nil {
+		for i := range set {
+			set[i].CompareAndSwap(l, nil)
+		}
 	}
 }
 
 // clear forgets every answer.
 func (t *table[K, V]) clear() {
-	for i := range t.sets {
-		for j := range t.sets[i] {
-			t.sets[i][j].Store(nil)
-		}
+	for _, place := range t.all {
+		place.Store(nil)
 	}
 }
 
 // forget ends the leases that match.
 func (t *table[K, V]) forget(match func(K) bool) {
-	for i := range t.sets {
-		for j := range t.sets[i] {
-			if l := t.sets[i][j].Load(); l != nil && match(l.key) {
-				t.sets[i][j].CompareAndSwap(l, nil)
-			}
+	for l, place := range t.all {
+		if match(l.key) {
+			place.CompareAndSwap(l, nil)
 		}
 	}
 }

@@ -245,8 +245,8 @@ func TestTheTableIsBounded(t *testing.T) {
 	}
 	put(3, 2*time.Hour) // in its own place
 	n := 0
-	for i := range table.sets[0] {
-		if l := table.sets[0][i].Load(); l != nil && l.key == 3 {
+	for l := range table.all {
+		if l.key == 3 {
 			n++
 		}
 	}
