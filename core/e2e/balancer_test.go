@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"io"
 	"net"
 	"strings"
@@ -36,20 +37,24 @@ func balance(t *testing.T, routers ...*router) *balancer {
 				return
 			}
 			r := routers[b.next.Add(1)%uint64(len(routers))]
-			open.Go(func() { pipe(c, strings.TrimSuffix(strings.TrimPrefix(r.URL, "http://"), "/v1")) })
+			open.Go(func() { pipe(t.Context(), c, strings.TrimSuffix(strings.TrimPrefix(r.URL, "http://"), "/v1")) })
 		}
 	}()
 	return b
 }
 
-// pipe carries bytes both ways until both sides have ended.
-func pipe(client net.Conn, address string) {
+// pipe carries bytes both ways until both sides have ended, or the test has.
+func pipe(ctx context.Context, client net.Conn, address string) {
 	defer client.Close()
 	server, err := net.Dial("tcp", address)
 	if err != nil {
 		return
 	}
 	defer server.Close()
+	defer context.AfterFunc(ctx, func() { // neither side ends an idle connection soon
+		client.Close()
+		server.Close()
+	})()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
