@@ -177,8 +177,9 @@ func (s *server) serve(ctx context.Context, listening func(*plugin.ReattachConfi
 }
 
 func (s *server) newGRPC(opts []grpc.ServerOption) *grpc.Server {
-	// Set windows keep gRPC from measuring the bandwidth of a unix socket.
-	s.grpc = grpc.NewServer(append(opts,
+	// First, so that those of opts, if there are any, count. Set windows keep gRPC
+	// from measuring the bandwidth of a unix socket.
+	s.grpc = grpc.NewServer(append(append([]grpc.ServerOption{grpc.Creds(lane.Credentials())}, opts...),
 		grpc.MaxRecvMsgSize(MaxMessageBytes),
 		grpc.InitialWindowSize(1<<20),
 		grpc.InitialConnWindowSize(4<<20),

@@ -22,8 +22,8 @@
 //
 // Both:
 //
-//	socket*.go what net.Conn has no words for: looking, and waits without a read in vain
-//	nowait*.go its system calls
+//	socket*.go what net.Conn has no words for: looking, and waits without a read in
+//	           vain; its system calls are those of sdk/nowait
 //	scope.go   Scope: the context of a request
 //	input.go   what has come and is not used yet
 //	head.go    the lines of a head, and how a message is framed

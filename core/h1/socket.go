@@ -7,6 +7,8 @@ import (
 	"errors"
 	"io"
 	"syscall"
+
+	"github.com/smart-ai-router/smartrouter/sdk/nowait"
 )
 
 // sight is what can be seen of a socket without waiting.
@@ -65,7 +67,7 @@ func newSocket(c syscall.Conn) *socket {
 }
 
 func (s *socket) lookNow(fd uintptr) {
-	n, err := peekNow(fd, s.one[:])
+	n, err := nowait.Peek(fd, s.one[:])
 	switch {
 	case n > 0:
 		s.seen = waiting
@@ -77,7 +79,7 @@ func (s *socket) lookNow(fd uintptr) {
 }
 
 func (s *socket) writeNow(fd uintptr) {
-	n, err := writeNow(fd, s.out)
+	n, err := nowait.Write(fd, s.out)
 	if s.written = max(n, 0); err != nil && !errors.Is(err, syscall.EAGAIN) {
 		s.writeErr = err
 	}
@@ -85,7 +87,7 @@ func (s *socket) writeNow(fd uintptr) {
 
 // readNow is false where nothing has come.
 func (s *socket) readNow(fd uintptr) bool {
-	n, err := readNow(fd, s.room)
+	n, err := nowait.Read(fd, s.room)
 	switch {
 	case n > 0:
 		s.got = n

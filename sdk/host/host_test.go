@@ -14,7 +14,6 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
@@ -88,7 +87,7 @@ func connect(t *testing.T, s *stranger) (*Plugin, error) {
 	grpc_health_v1.RegisterHealthServer(g, h)
 	go g.Serve(l)
 	t.Cleanup(g.Stop)
-	conn, err := grpc.NewClient("unix://"+socket, append(DialOptions(), grpc.WithTransportCredentials(insecure.NewCredentials()))...)
+	conn, err := grpc.NewClient("unix://"+socket, DialOptions()...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/smart-ai-router/smartrouter/sdk"
+	"github.com/smart-ai-router/smartrouter/sdk/lane"
 )
 
 // Process is what a plugin's process is given besides its command line.
@@ -85,6 +86,7 @@ func DialOptions() []grpc.DialOption {
 			grpc.MaxCallRecvMsgSize(sdk.MaxMessageBytes),
 			grpc.MaxCallSendMsgSize(sdk.MaxMessageBytes),
 		),
+		grpc.WithTransportCredentials(lane.Credentials()),
 		grpc.WithInitialWindowSize(1 << 20),
 		grpc.WithInitialConnWindowSize(4 << 20),
 	}

@@ -79,6 +79,10 @@ func benchmark(b *testing.B, cc grpc.ClientConnInterface, parallelism int) {
 	b.ReportMetric(float64(cpuBoth(b, cc)-cpu)/float64(b.N), "cpu-us/op")
 	slices.Sort(took)
 	b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-us")
+	if c, ok := cc.(*lane.Conn); ok {
+		st := c.Stats()
+		b.ReportMetric(float64(st.Calls)/float64(st.Frames), "calls/frame")
+	}
 }
 
 func cpuBoth(b *testing.B, cc grpc.ClientConnInterface) int64 {

@@ -17,7 +17,6 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
@@ -178,10 +177,18 @@ func listen(t testing.TB) *net.UnixListener {
 	return l
 }
 
+// As between a plugin and its host: set windows keep gRPC from measuring the
+// bandwidth with pings.
+const (
+	streamWindow = 1 << 20
+	connWindow   = 4 << 20
+)
+
 // connect opens a connection, without a lane.
 func connect(t testing.TB, l net.Listener) *grpc.ClientConn {
 	t.Helper()
-	conn, err := grpc.NewClient("unix:"+l.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	conn, err := grpc.NewClient("unix:"+l.Addr().String(), grpc.WithTransportCredentials(lane.Credentials()),
+		grpc.WithInitialWindowSize(streamWindow), grpc.WithInitialConnWindowSize(connWindow))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -251,7 +258,7 @@ func servePlugin(mode string) {
 	if err != nil {
 		panic(err)
 	}
-	server := grpc.NewServer()
+	server := grpc.NewServer(grpc.Creds(lane.Credentials()), grpc.InitialWindowSize(streamWindow), grpc.InitialConnWindowSize(connWindow))
 	lane.NewServer(server, lane.ServerOptions{Inline: mode == "inline"}).RegisterService(&serviceDesc, newService())
 	if err := server.Serve(l); err != nil {
 		panic(err)
