@@ -65,18 +65,19 @@ type hunger struct {
 	then  share
 }
 
-// look begins the look after most of the time, since the first part of it is
-// the one in which nearly all answers come: the look then costs nothing.
+// look comes after most of the time: nearly all answers are there by then, and
+// cost no look.
 func (h *hunger) look() {
+	h.begun = time.Time{}
 	if group := h.group(); group != 0 {
 		h.begun, h.then = time.Now(), shareOf(group)
 	}
 }
 
-// starved reports whether the group has been short of CPU since the look.
+// starved reports whether the group has been short of CPU since the look. Where
+// there was none yet it is the router that was.
 func (h *hunger) starved() bool {
-	group := h.group()
-	return group != 0 && !h.begun.IsZero() && shareOf(group).starvedSince(h.then, time.Since(h.begun))
+	return h.begun.IsZero() || shareOf(h.group()).starvedSince(h.then, time.Since(h.begun))
 }
 
 // errSlow ends a start that takes too long.

@@ -39,20 +39,25 @@ func TestPluginWithoutACPUIsWaitedFor(t *testing.T) {
 	}
 	p := command(t, sdk.KindCache)
 	p.Command = []string{chrt, "-i", "0", "taskset", "-c", strconv.Itoa(cpu), exe, "plugin", "serve", "cache/echo"}
-	p.StartTimeout, p.PingInterval, p.PingTimeout = 50*time.Millisecond, 10*time.Millisecond, 50*time.Millisecond
+	p.StartTimeout, p.PingInterval = 200*time.Millisecond, 10*time.Millisecond
+	impatient := *p
+	impatient.PingTimeout = 200 * time.Millisecond
 
 	var log buffer
+	said := func(what string) func() bool { return func() bool { return strings.Contains(log.String(), what) } }
 	c := newCatalog(t, func(o *Options) { o.Log = hclog.New(&hclog.LoggerOptions{Output: &log, Level: hclog.Warn}) })
 	stop := burn(t, cpu)
 	go func() {
 		defer stop()
-		eventually(t, "its late start is told", func() bool { return strings.Contains(log.String(), "waits for a CPU at its start") })
+		eventually(t, "its late start is told", said("waits for a CPU at its start"))
 	}()
 	i := load(t, c, p).Plugin(p.Address())
 	stop()
 
 	stop = burn(t, cpu)
-	eventually(t, "its silence is told", func() bool { return strings.Contains(log.String(), "gets no time to answer") })
+	load(t, c, &impatient)
+	eventually(t, "its silence is told", said("gets no time to answer"))
+	load(t, c, p)
 	stop()
 	answers(t, i)
 	if s := i.Status(); s.Epoch != 1 || s.State != Ready {
@@ -115,7 +120,7 @@ func TestShareOfAGroup(t *testing.T) {
 		t.Errorf("it has started, and never ran: %+v", s)
 	}
 	signalTo(t, pid, unix.SIGSTOP)
-	eventually(t, "it stands still", func() bool { return statFields("/proc/" + strconv.Itoa(pid) + "/stat")[0] == "T" })
+	eventually(t, "all its threads stand still", func() bool { return !shareOf(pid).active })
 	then := shareOf(pid)
 	now := shareOf(pid)
 	if now.active || now.starvedSince(then, time.Microsecond) {
