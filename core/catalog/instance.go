@@ -282,7 +282,7 @@ func (i *Instance) ping(ctx context.Context, l *life, silent chan<- string) {
 		}
 		// Where the router itself stood still, the plugin gets another chance, too.
 		if time.Since(sent) <= within*5/4 && !h.starved() || time.Since(since) > within+p.StarvedTimeout {
-			silent <- fmt.Sprintf("did not answer for %v", time.Since(since).Round(10*time.Millisecond))
+			silent <- fmt.Sprintf("did not answer for %v", within+sent.Sub(since).Round(time.Millisecond))
 			return
 		}
 		if since == sent {

@@ -79,7 +79,7 @@ func TestBadSelectorLosesNoRequest(t *testing.T) {
 		{does: "pick-a-stranger", what: "its plan is refused", seen: logged("was not offered")},
 		{does: "huge-answer", what: "its answer is refused", seen: func(r *router) bool {
 			// On a busy machine it may be silent for too long while it makes 80 MB.
-			return logged("larger than max")(r) || strings.Contains(r.log.String(), "did not answer for 900ms")
+			return logged("larger than max")(r) || strings.Contains(r.log.String(), "did not answer for ")
 		}},
 		{does: "answer-nothing", what: "its plan is refused", seen: logged("plan: no picks")},
 		{does: "answer-at-random", what: "its plans are obeyed", seen: func(r *router) bool { return status(r).Calls > 0 }},
@@ -249,7 +249,12 @@ func TestWhatAPluginStartsEndsWithIt(t *testing.T) {
 				}
 				was := pluginAt(r, "plugin.selector.bad")
 				var started []int
-				wait(t, "it has started some", func() bool { started = childrenOf(was.PID); return len(started) > 0 })
+				// On a busy machine it may not have decided any of these in time.
+				wait(t, "it has started some", func() bool {
+					r.load(t.Context(), 1, 1, "m")
+					started = childrenOf(was.PID)
+					return len(started) > 0
+				})
 				if dies == "router" {
 					for _, child := range r.allChildren() {
 						pid, err := strconv.Atoi(child)

@@ -228,7 +228,7 @@ func (s selector) Select(ctx context.Context, r *proto.SelectRequest) (*proto.Pl
 			plan.Tiers[0].Picks[0].Reason = strings.Repeat("x", 2<<20)
 		}
 	case "fork":
-		if n%50 == 20 { // of thousands of calls: the machine has others
+		if n%50 == 1 { // of thousands of calls: there are others on the machine
 			_ = exec.Command("/bin/sleep", "600").Start()
 		}
 	case "fork-away":
