@@ -24,17 +24,23 @@ func collectEarly() {
 	}
 }
 
-// settled are how long after its start a process has run what only a start runs,
-// and what only its first calls do.
-var settled = [...]time.Duration{5 * time.Second, 30 * time.Second}
+// settled is how long after its start a process has run what only a start runs.
+// What is done now and then, such as a round of probes, leaves as much behind:
+// so pages are dropped again every dropEvery, which costs a busy router less than
+// a millisecond.
+const (
+	settled   = 5 * time.Second
+	dropEvery = time.Minute
+)
 
-// dropStartSoon gives the kernel back what only the start needed of the
-// program's file, as soon as it has settled: half of what a process of ours
-// has mapped.
-func dropStartSoon() {
-	for _, d := range settled {
-		time.AfterFunc(d, dropProgramPages)
-	}
+// dropUnused gives the kernel back what is not in use of the program's file: half
+// of what a process of ours has mapped after its start.
+func dropUnused() {
+	time.AfterFunc(settled, func() {
+		for ; ; time.Sleep(dropEvery) {
+			dropProgramPages()
+		}
+	})
 }
 
 // dropProgramPages unmaps all pages of the program's file that hold what the

@@ -35,7 +35,7 @@ func newPluginServe() *cobra.Command {
 			if !ok {
 				return fmt.Errorf("there is no first-party plugin %q; there are %s", args[0], strings.Join(plugins.Names(), ", "))
 			}
-			dropStartSoon()
+			dropUnused()
 			sdk.Serve(build())
 			return nil
 		},

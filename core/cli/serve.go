@@ -57,7 +57,7 @@ func newServe() *cobra.Command {
 			}()
 			return r.Serve(ctx, func(public, admin net.Addr) {
 				collectEarly()
-				dropStartSoon()
+				dropUnused()
 				summary(out, r.State().Status(), public, admin, p, cfg.Warnings)
 			})
 		},
