@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"bytes"
 	"io"
 	"os"
 	"runtime/debug"
@@ -70,25 +71,36 @@ type addresses struct{ start, end uintptr }
 func cleanRanges(smaps io.Reader, file string) (all []addresses) {
 	var r addresses
 	for lines := bufio.NewScanner(smaps); lines.Scan(); {
-		f := strings.Fields(lines.Text())
+		line := lines.Bytes() // of hundreds: only ours are worth memory
 		switch {
-		case len(f) >= 5 && strings.Contains(f[0], "-"): // address perms offset dev inode path
-			r = addresses{}
-			if len(f) < 6 || strings.Join(f[5:], " ") != file || f[1][1] == 'w' {
-				continue
+		case len(line) > 0 && 'A' <= line[0] && line[0] <= 'Z': // a figure of the mapping
+			if r.end > 0 && bytes.HasPrefix(line, []byte("Anonymous:")) {
+				if f := strings.Fields(string(line)); len(f) == 3 && f[1] == "0" {
+					all = append(all, r)
+				}
+				r = addresses{}
 			}
-			from, to, _ := strings.Cut(f[0], "-")
-			start, err1 := strconv.ParseUint(from, 16, 64)
-			end, err2 := strconv.ParseUint(to, 16, 64)
-			if err1 == nil && err2 == nil {
-				r = addresses{uintptr(start), uintptr(end)}
-			}
-		case r.end > 0 && len(f) == 3 && f[0] == "Anonymous:":
-			if f[1] == "0" {
-				all = append(all, r)
-			}
+		case bytes.HasSuffix(line, []byte(" "+file)):
+			r = mapping(string(line), file)
+		default:
 			r = addresses{}
 		}
 	}
 	return all
+}
+
+// mapping reads a line such as "address perms offset dev inode path". One that is
+// of another file, or can be written to, is none.
+func mapping(line, file string) (r addresses) {
+	f := strings.Fields(line)
+	if len(f) < 6 || strings.Join(f[5:], " ") != file || len(f[1]) < 2 || f[1][1] == 'w' {
+		return r
+	}
+	from, to, _ := strings.Cut(f[0], "-")
+	start, err1 := strconv.ParseUint(from, 16, 64)
+	end, err2 := strconv.ParseUint(to, 16, 64)
+	if err1 == nil && err2 == nil {
+		r = addresses{uintptr(start), uintptr(end)}
+	}
+	return r
 }
