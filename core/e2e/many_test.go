@@ -335,8 +335,18 @@ func TestMaxInFlightOverThreeRouters(t *testing.T) {
 	if most := together(chatsAt(w)); most < limit-1 {
 		t.Errorf("only %d requests at the same time, of %d", most, limit)
 	}
-	redis.Kill()
+	// Killed while all are busy: a router keeps the share that it had, and an idle
+	// one has none.
+	asked, killed := len(chatsAt(w)), make(chan struct{})
+	go func() {
+		defer close(killed)
+		for len(chatsAt(w)) < asked+60 {
+			time.Sleep(10 * time.Millisecond) // between two looks
+		}
+		redis.Kill()
+	}()
 	press("without Redis")
+	<-killed
 	redis.Wipe()
 	redis.Restart()
 	press("with an empty Redis")
