@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -32,9 +31,7 @@ func newCacheStats() *cobra.Command {
 				return err
 			}
 			if asJSON {
-				enc := json.NewEncoder(cmd.OutOrStdout())
-				enc.SetIndent("", "  ")
-				return enc.Encode(st.Caches)
+				return printJSON(cmd, st.Caches)
 			}
 			cacheTables(cmd.OutOrStdout(), &st.Caches)
 			return nil

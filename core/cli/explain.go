@@ -41,9 +41,7 @@ func newExplain() *cobra.Command {
 				return err
 			}
 			if asJSON {
-				enc := json.NewEncoder(cmd.OutOrStdout())
-				enc.SetIndent("", "  ")
-				return enc.Encode(out)
+				return printJSON(cmd, out)
 			}
 			tell(cmd.OutOrStdout(), out)
 			return nil

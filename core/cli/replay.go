@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -111,9 +110,7 @@ func (r *replaying) run(cmd *cobra.Command, p *place, files []string) error {
 	}
 	over := r.gate.Judge(report)
 	if r.asJSON {
-		enc := json.NewEncoder(cmd.OutOrStdout())
-		enc.SetIndent("", "  ")
-		err = enc.Encode(struct {
+		err = printJSON(cmd, struct {
 			*replay.Report
 			Over []string `json:"over"`
 		}{report, append([]string{}, over...)})
