@@ -1,10 +1,9 @@
 package anthropic
 
 import (
-	"context"
-	"reflect"
 	"testing"
 
+	"github.com/smart-ai-router/smartrouter/plugins/adapter/adaptertest"
 	"github.com/smart-ai-router/smartrouter/sdk"
 )
 
@@ -16,75 +15,34 @@ func TestPrepare(t *testing.T) {
 	noSampling := []sdk.Edit{
 		{Op: sdk.EditDelete, Field: "temperature"}, {Op: sdk.EditDelete, Field: "top_p"}, {Op: sdk.EditDelete, Field: "top_k"},
 	}
-	for _, tt := range []struct {
-		name     string
-		base     string
-		settings map[string]string
-		endpoint sdk.Endpoint
-		url      string
-		auth     sdk.Auth
-		headers  []sdk.Header
-		edits    []sdk.Edit
-	}{
-		{name: "messages", base: "https://api.anthropic.com/v1", url: "https://api.anthropic.com/v1/messages", auth: key, headers: first},
-		{name: "a host gets v1", base: "https://api.anthropic.com", url: "https://api.anthropic.com/v1/messages", auth: key, headers: first},
-		{name: "counting", base: "https://a/v1", endpoint: sdk.CountTokens, url: "https://a/v1/messages/count_tokens", auth: key, headers: first},
-		{name: "the list", base: "https://a/v1", endpoint: sdk.Models, url: "https://a/v1/models?limit=1000", auth: key, headers: first},
+	adaptertest.Prepares(t, New, "anthropic", []adaptertest.Case{
+		{Name: "messages", Base: "https://api.anthropic.com/v1", URL: "https://api.anthropic.com/v1/messages", Auth: key, Headers: first},
+		{Name: "a host gets v1", Base: "https://api.anthropic.com", URL: "https://api.anthropic.com/v1/messages", Auth: key, Headers: first},
+		{Name: "counting", Base: "https://a/v1", Endpoint: sdk.CountTokens, URL: "https://a/v1/messages/count_tokens", Auth: key, Headers: first},
+		{Name: "the list", Base: "https://a/v1", Endpoint: sdk.Models, URL: "https://a/v1/models?limit=1000", Auth: key, Headers: first},
 		{
-			name: "the latest version", base: "https://a/v1", settings: map[string]string{"version": "2026-10-21"},
-			url: "https://a/v1/messages", auth: sdk.Auth{Kind: sdk.AuthBearer}, headers: latest, edits: noSampling,
+			Name: "the latest version", Base: "https://a/v1", Settings: map[string]string{"version": "2026-10-21"},
+			URL: "https://a/v1/messages", Auth: sdk.Auth{Kind: sdk.AuthBearer}, Headers: latest, Edits: noSampling,
 		},
 		{
-			name: "counting takes no temperature anyway", base: "https://a/v1", settings: map[string]string{"version": "2026-10-21"},
-			endpoint: sdk.CountTokens, url: "https://a/v1/messages/count_tokens", auth: sdk.Auth{Kind: sdk.AuthBearer}, headers: latest,
+			Name: "counting takes no temperature anyway", Base: "https://a/v1", Settings: map[string]string{"version": "2026-10-21"},
+			Endpoint: sdk.CountTokens, URL: "https://a/v1/messages/count_tokens", Auth: sdk.Auth{Kind: sdk.AuthBearer}, Headers: latest,
 		},
 		{
-			name: "betas and headers", base: "https://a/v1", settings: map[string]string{"beta": "x-2026-01-01", "header.X-Team": "t", "auth": "none"},
-			url: "https://a/v1/messages", auth: sdk.Auth{Kind: sdk.AuthNone},
-			headers: append(first[:1:1], sdk.Header{Name: "X-Team", Value: "t"}, sdk.Header{Name: "anthropic-beta", Value: "x-2026-01-01"}),
+			Name: "betas and headers", Base: "https://a/v1", Settings: map[string]string{"beta": "x-2026-01-01", "header.X-Team": "t", "auth": "none"},
+			URL: "https://a/v1/messages", Auth: sdk.Auth{Kind: sdk.AuthNone},
+			Headers: append(first[:1:1], sdk.Header{Name: "X-Team", Value: "t"}, sdk.Header{Name: "anthropic-beta", Value: "x-2026-01-01"}),
 		},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			if tt.endpoint == "" {
-				tt.endpoint = sdk.Chat
-			}
-			c := sdk.Channel{Name: "c", Provider: "p", BaseURL: tt.base, Settings: tt.settings}
-			got, err := New().Adapter.Prepare(context.Background(), c, "m", tt.endpoint, false)
-			if err != nil {
-				t.Fatal(err)
-			}
-			want := sdk.Prepared{URL: tt.url, Headers: tt.headers, Auth: tt.auth, Edits: tt.edits, Codec: "anthropic"}
-			if !reflect.DeepEqual(got, want) {
-				t.Errorf("got  %+v\nwant %+v", got, want)
-			}
-		})
-	}
+	})
 }
 
 func TestPrepareRefuses(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct {
-		name        string
-		base        string
-		settings    map[string]string
-		endpoint    sdk.Endpoint
-		unsupported bool
-		err         string
-	}{
-		{name: "what Anthropic does not have", base: "https://a/v1", endpoint: sdk.Embeddings, unsupported: true, err: "rpc error: code = Unimplemented desc = has no embeddings"},
-		{name: "a list that is not there", base: "https://a/v1", settings: map[string]string{"no_models": "true"}, endpoint: sdk.Models, unsupported: true, err: "rpc error: code = Unimplemented desc = has no models"},
-		{name: "no address", endpoint: sdk.Chat, err: `adapter(anthropic): channel "c": the provider "p" has no address of its own: set base_url`},
-		{name: "another scheme", base: "file:///etc/passwd", endpoint: sdk.Chat, err: `adapter(anthropic): channel "c": base_url "file:///etc/passwd" is no http or https address`},
-		{name: "unknown auth", base: "https://a", settings: map[string]string{"auth": "query"}, endpoint: sdk.Chat, err: `adapter(anthropic): channel "c": auth = "query" is unknown; there are bearer, header and none`},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			c := sdk.Channel{Name: "c", Provider: "p", BaseURL: tt.base, Settings: tt.settings}
-			_, err := New().Adapter.Prepare(context.Background(), c, "m", tt.endpoint, false)
-			if err == nil || err.Error() != tt.err || sdk.IsUnsupported(err) != tt.unsupported {
-				t.Errorf("got  %v\nwant %s", err, tt.err)
-			}
-		})
-	}
+	adaptertest.Refuses(t, New, []adaptertest.Refusal{
+		{Name: "what Anthropic does not have", Base: "https://a/v1", Endpoint: sdk.Embeddings, Unsupported: true, Err: "rpc error: code = Unimplemented desc = has no embeddings"},
+		{Name: "a list that is not there", Base: "https://a/v1", Settings: map[string]string{"no_models": "true"}, Endpoint: sdk.Models, Unsupported: true, Err: "rpc error: code = Unimplemented desc = has no models"},
+		{Name: "no address", Endpoint: sdk.Chat, Err: `adapter(anthropic): channel "c": the provider "p" has no address of its own: set base_url`},
+		{Name: "another scheme", Base: "file:///etc/passwd", Endpoint: sdk.Chat, Err: `adapter(anthropic): channel "c": base_url "file:///etc/passwd" is no http or https address`},
+		{Name: "unknown auth", Base: "https://a", Settings: map[string]string{"auth": "query"}, Endpoint: sdk.Chat, Err: `adapter(anthropic): channel "c": auth = "query" is unknown; there are bearer, header and none`},
+	})
 }

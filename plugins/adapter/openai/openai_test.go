@@ -1,103 +1,60 @@
 package openai
 
 import (
-	"context"
-	"reflect"
 	"testing"
 
+	"github.com/smart-ai-router/smartrouter/plugins/adapter/adaptertest"
 	"github.com/smart-ai-router/smartrouter/sdk"
 )
 
 func TestPrepare(t *testing.T) {
 	t.Parallel()
 	bearer := sdk.Auth{Kind: sdk.AuthBearer}
-	tests := []struct {
-		name     string
-		base     string
-		settings map[string]string
-		endpoint sdk.Endpoint
-		url      string
-		auth     sdk.Auth
-		headers  []sdk.Header
-	}{
-		{name: "chat", base: "https://api.openai.com/v1", url: "https://api.openai.com/v1/chat/completions", auth: bearer},
-		{name: "v4 is not doubled", base: "https://open.bigmodel.cn/api/paas/v4", url: "https://open.bigmodel.cn/api/paas/v4/chat/completions", auth: bearer},
-		{name: "v3 is not doubled", base: "https://ark.cn-beijing.volces.com/api/v3", endpoint: sdk.Embeddings, url: "https://ark.cn-beijing.volces.com/api/v3/embeddings", auth: bearer},
-		{name: "a path is taken as it is", base: "https://llm.internal/openai", url: "https://llm.internal/openai/chat/completions", auth: bearer},
-		{name: "a host gets v1", base: "http://127.0.0.1:8000", endpoint: sdk.Models, url: "http://127.0.0.1:8000/v1/models", auth: bearer},
-		{name: "a query stays", base: "https://x.example/v1?tenant=a%20b", url: "https://x.example/v1/chat/completions?tenant=a%20b", auth: bearer},
-		{name: "images", base: "https://a/v1", endpoint: sdk.ImageEdit, url: "https://a/v1/images/edits", auth: bearer},
-		{name: "speech", base: "https://a/v1", endpoint: sdk.Speech, url: "https://a/v1/audio/speech", auth: bearer},
-		{name: "transcriptions", base: "https://a/v1", endpoint: sdk.Transcription, url: "https://a/v1/audio/transcriptions", auth: bearer},
-		{name: "no key", base: "http://127.0.0.1:11434/v1", settings: map[string]string{"auth": "none"}, url: "http://127.0.0.1:11434/v1/chat/completions", auth: sdk.Auth{Kind: sdk.AuthNone}},
+	adaptertest.Prepares(t, New, "openai", []adaptertest.Case{
+		{Name: "chat", Base: "https://api.openai.com/v1", URL: "https://api.openai.com/v1/chat/completions", Auth: bearer},
+		{Name: "v4 is not doubled", Base: "https://open.bigmodel.cn/api/paas/v4", URL: "https://open.bigmodel.cn/api/paas/v4/chat/completions", Auth: bearer},
+		{Name: "v3 is not doubled", Base: "https://ark.cn-beijing.volces.com/api/v3", Endpoint: sdk.Embeddings, URL: "https://ark.cn-beijing.volces.com/api/v3/embeddings", Auth: bearer},
+		{Name: "a path is taken as it is", Base: "https://llm.internal/openai", URL: "https://llm.internal/openai/chat/completions", Auth: bearer},
+		{Name: "a host gets v1", Base: "http://127.0.0.1:8000", Endpoint: sdk.Models, URL: "http://127.0.0.1:8000/v1/models", Auth: bearer},
+		{Name: "a query stays", Base: "https://x.example/v1?tenant=a%20b", URL: "https://x.example/v1/chat/completions?tenant=a%20b", Auth: bearer},
+		{Name: "images", Base: "https://a/v1", Endpoint: sdk.ImageEdit, URL: "https://a/v1/images/edits", Auth: bearer},
+		{Name: "speech", Base: "https://a/v1", Endpoint: sdk.Speech, URL: "https://a/v1/audio/speech", Auth: bearer},
+		{Name: "transcriptions", Base: "https://a/v1", Endpoint: sdk.Transcription, URL: "https://a/v1/audio/transcriptions", Auth: bearer},
+		{Name: "no key", Base: "http://127.0.0.1:11434/v1", Settings: map[string]string{"auth": "none"}, URL: "http://127.0.0.1:11434/v1/chat/completions", Auth: sdk.Auth{Kind: sdk.AuthNone}},
 		{
-			name: "key in a header", base: "https://a/v1", settings: map[string]string{"auth": "header", "auth_name": "X-Key"},
-			url: "https://a/v1/chat/completions", auth: sdk.Auth{Kind: sdk.AuthHeader, Name: "X-Key"},
+			Name: "key in a header", Base: "https://a/v1", Settings: map[string]string{"auth": "header", "auth_name": "X-Key"},
+			URL: "https://a/v1/chat/completions", Auth: sdk.Auth{Kind: sdk.AuthHeader, Name: "X-Key"},
 		},
 		{
-			name: "key in the query", base: "https://a/v1", settings: map[string]string{"auth": "query"},
-			url: "https://a/v1/chat/completions", auth: sdk.Auth{Kind: sdk.AuthQuery, Name: "api-key"},
+			Name: "key in the query", Base: "https://a/v1", Settings: map[string]string{"auth": "query"},
+			URL: "https://a/v1/chat/completions", Auth: sdk.Auth{Kind: sdk.AuthQuery, Name: "api-key"},
 		},
 		{
-			name: "headers of a provider", base: "https://openrouter.ai/api/v1",
-			settings: map[string]string{"header.X-Title": "router", "header.HTTP-Referer": "https://a.example", "header.": "nothing", "other": "x"},
-			url:      "https://openrouter.ai/api/v1/chat/completions", auth: bearer,
-			headers: []sdk.Header{{Name: "HTTP-Referer", Value: "https://a.example"}, {Name: "X-Title", Value: "router"}},
+			Name: "headers of a provider", Base: "https://openrouter.ai/api/v1",
+			Settings: map[string]string{"header.X-Title": "router", "header.HTTP-Referer": "https://a.example", "header.": "nothing", "other": "x"},
+			URL:      "https://openrouter.ai/api/v1/chat/completions", Auth: bearer,
+			Headers: []sdk.Header{{Name: "HTTP-Referer", Value: "https://a.example"}, {Name: "X-Title", Value: "router"}},
 		},
 		{
-			name: "declared endpoints", base: "https://a/v1", settings: map[string]string{"endpoints": "embeddings, rerank"}, endpoint: sdk.Rerank,
-			url: "https://a/v1/rerank", auth: bearer,
+			Name: "declared endpoints", Base: "https://a/v1", Settings: map[string]string{"endpoints": "embeddings, rerank"}, Endpoint: sdk.Rerank,
+			URL: "https://a/v1/rerank", Auth: bearer,
 		},
 		{
-			name: "the list needs no declaration", base: "https://a/v1", settings: map[string]string{"endpoints": "chat"}, endpoint: sdk.Models,
-			url: "https://a/v1/models", auth: bearer,
+			Name: "the list needs no declaration", Base: "https://a/v1", Settings: map[string]string{"endpoints": "chat"}, Endpoint: sdk.Models,
+			URL: "https://a/v1/models", Auth: bearer,
 		},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			if tt.endpoint == "" {
-				tt.endpoint = sdk.Chat
-			}
-			c := sdk.Channel{Name: "c", Provider: "p", BaseURL: tt.base, Settings: tt.settings}
-			got, err := New().Adapter.Prepare(context.Background(), c, "m", tt.endpoint, false)
-			if err != nil {
-				t.Fatal(err)
-			}
-			want := sdk.Prepared{URL: tt.url, Headers: tt.headers, Auth: tt.auth, Codec: "openai"}
-			if !reflect.DeepEqual(got, want) {
-				t.Errorf("got  %+v\nwant %+v", got, want)
-			}
-		})
-	}
+	})
 }
 
 func TestPrepareRefuses(t *testing.T) {
 	t.Parallel()
-	tests := []struct {
-		name        string
-		base        string
-		settings    map[string]string
-		endpoint    sdk.Endpoint
-		unsupported bool
-		err         string
-	}{
-		{name: "an endpoint that is not declared", base: "https://a/v1", settings: map[string]string{"endpoints": "chat"}, endpoint: sdk.Embeddings, unsupported: true, err: "rpc error: code = Unimplemented desc = has no embeddings"},
-		{name: "an endpoint that nobody has", base: "https://a/v1", endpoint: "telepathy", unsupported: true, err: "rpc error: code = Unimplemented desc = has no telepathy"},
-		{name: "a list that is not there", base: "https://a/v1", settings: map[string]string{"no_models": "true"}, endpoint: sdk.Models, unsupported: true, err: "rpc error: code = Unimplemented desc = has no models"},
-		{name: "no address", endpoint: sdk.Chat, err: `adapter(openai): channel "c": the provider "p" has no address of its own: set base_url`},
-		{name: "another scheme", base: "file:///etc/passwd", endpoint: sdk.Chat, err: `adapter(openai): channel "c": base_url "file:///etc/passwd" is no http or https address`},
-		{name: "no host", base: "api.openai.com/v1", endpoint: sdk.Chat, err: `adapter(openai): channel "c": base_url "api.openai.com/v1" is no http or https address`},
-		{name: "unknown auth", base: "https://a", settings: map[string]string{"auth": "basic"}, endpoint: sdk.Chat, err: `adapter(openai): channel "c": auth = "basic" is unknown; there are bearer, header, query and none`},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			c := sdk.Channel{Name: "c", Provider: "p", BaseURL: tt.base, Settings: tt.settings}
-			_, err := New().Adapter.Prepare(context.Background(), c, "m", tt.endpoint, false)
-			if err == nil || err.Error() != tt.err || sdk.IsUnsupported(err) != tt.unsupported {
-				t.Errorf("got  %v\nwant %s", err, tt.err)
-			}
-		})
-	}
+	adaptertest.Refuses(t, New, []adaptertest.Refusal{
+		{Name: "an endpoint that is not declared", Base: "https://a/v1", Settings: map[string]string{"endpoints": "chat"}, Endpoint: sdk.Embeddings, Unsupported: true, Err: "rpc error: code = Unimplemented desc = has no embeddings"},
+		{Name: "an endpoint that nobody has", Base: "https://a/v1", Endpoint: "telepathy", Unsupported: true, Err: "rpc error: code = Unimplemented desc = has no telepathy"},
+		{Name: "a list that is not there", Base: "https://a/v1", Settings: map[string]string{"no_models": "true"}, Endpoint: sdk.Models, Unsupported: true, Err: "rpc error: code = Unimplemented desc = has no models"},
+		{Name: "no address", Endpoint: sdk.Chat, Err: `adapter(openai): channel "c": the provider "p" has no address of its own: set base_url`},
+		{Name: "another scheme", Base: "file:///etc/passwd", Endpoint: sdk.Chat, Err: `adapter(openai): channel "c": base_url "file:///etc/passwd" is no http or https address`},
+		{Name: "no host", Base: "api.openai.com/v1", Endpoint: sdk.Chat, Err: `adapter(openai): channel "c": base_url "api.openai.com/v1" is no http or https address`},
+		{Name: "unknown auth", Base: "https://a", Settings: map[string]string{"auth": "basic"}, Endpoint: sdk.Chat, Err: `adapter(openai): channel "c": auth = "basic" is unknown; there are bearer, header, query and none`},
+	})
 }
