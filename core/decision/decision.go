@@ -1,6 +1,7 @@
 package decision
 
 import (
+	"bytes"
 	"encoding/json"
 	"strconv"
 	"time"
@@ -217,3 +218,16 @@ func (m *Millis) UnmarshalJSON(b []byte) error {
 }
 
 func (m Millis) String() string { return time.Duration(m).String() }
+
+// line is a decision as a line of JSON. It is nil where a number in it is none,
+// such as an infinite weight or cost: reasons and names are text, which always
+// can be written.
+func line(d *Decision) []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(d); err != nil {
+		return nil
+	}
+	return b.Bytes()
+}

@@ -16,8 +16,6 @@ type Draft interface {
 
 // Follower is somebody who wants decisions.
 type Follower struct {
-	// Name is for metrics.
-	Name string
 	// Sample is the part of the decisions that it wants, from 0 to 1. Followers
 	// with the same sample get the same decisions.
 	Sample float64
@@ -30,7 +28,8 @@ type Follower struct {
 }
 
 // Desk takes what requests leave at their end, and gives it to the followers.
-// Its methods may be called by many goroutines; those of a nil Desk do nothing.
+// Its methods may be called by many goroutines. A nil Desk may be asked, and says
+// no.
 type Desk struct {
 	wants   atomic.Pointer[wants]
 	queue   chan left

@@ -5,6 +5,7 @@
 //	desk.go        Desk: from the end of a request to those who follow decisions
 //	file.go        File: records on a disk
 //	feed.go        Feed: records for a plugin that observes, in batches
+//	queue.go       what waits for either's worker
 //	writer.go      a file's lines, and files put aside
 //	read.go        records, read again
 //	difference.go  how far two plans are from each other

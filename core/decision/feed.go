@@ -1,9 +1,8 @@
 package decision
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
-	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -23,12 +22,7 @@ type Feed struct {
 	count   func(result string, n int)
 	log     hclog.Logger
 
-	mu      sync.Mutex
-	waiting []*Decision
-	closed  bool
-
-	wake chan struct{} // there is a batch, or the end
-	done chan struct{}
+	queue
 }
 
 // What became of decisions.
@@ -61,8 +55,7 @@ const (
 // NewFeed has a worker, which runs until Close.
 func NewFeed(o FeedOptions) *Feed {
 	f := &Feed{
-		cfg: o.Config, observe: o.Observe, prompts: o.Prompts, count: o.Count, log: o.Log,
-		wake: make(chan struct{}, 1), done: make(chan struct{}),
+		cfg: o.Config, observe: o.Observe, prompts: o.Prompts, count: o.Count, log: o.Log, queue: newQueue(),
 	}
 	go f.work()
 	return f
@@ -70,7 +63,7 @@ func NewFeed(o FeedOptions) *Feed {
 
 // Follower is what the desk is to give it.
 func (f *Feed) Follower() Follower {
-	out := Follower{Name: f.cfg.Name, Sample: f.cfg.Sample, Take: f.take}
+	out := Follower{Sample: f.cfg.Sample, Take: f.take}
 	if f.prompts {
 		out.Prompts = f.cfg.MaxPrompt
 	}
@@ -78,37 +71,11 @@ func (f *Feed) Follower() Follower {
 }
 
 func (f *Feed) take(d *Decision) {
-	f.mu.Lock()
-	room := !f.closed && len(f.waiting) < f.cfg.Queue
-	if room {
-		f.waiting = append(f.waiting, d)
-	}
-	n := len(f.waiting)
-	f.mu.Unlock()
-	switch {
+	switch n, room := f.put(d, f.cfg.Queue); {
 	case !room:
 		f.count(Dropped, 1)
 	case n == 1 || n >= f.cfg.Batch:
 		f.stir() // the first begins the interval
-	}
-}
-
-func (f *Feed) stir() {
-	select {
-	case f.wake <- struct{}{}:
-	default:
-	}
-}
-
-// Close hands on what waits, for as long as ctx lets it.
-func (f *Feed) Close(ctx context.Context) {
-	f.mu.Lock()
-	f.closed = true
-	f.mu.Unlock()
-	f.stir()
-	select {
-	case <-f.done:
-	case <-ctx.Done():
 	}
 }
 
@@ -142,27 +109,33 @@ func (f *Feed) work() {
 	}
 }
 
-// hand hands on the first batch.
+// hand hands on the first batch. A decision that can't be written is not taken.
 func (f *Feed) hand() {
 	f.mu.Lock()
 	batch := f.waiting[:min(len(f.waiting), f.cfg.Batch)]
 	f.mu.Unlock()
 	var records [][]byte
-	size := 0
+	size, n := 0, 0
 	for _, d := range batch {
-		record, err := json.Marshal(d)
-		if err != nil {
-			panic("decision: " + err.Error()) // these types are ours
-		}
+		record := bytes.TrimSpace(line(d))
 		if size += len(record); size > feedBytes && len(records) > 0 {
 			break
 		}
-		records = append(records, record)
+		n++
+		if len(record) > 0 {
+			records = append(records, record)
+		}
 	}
-	err := f.try(records)
+	var err error
+	if len(records) > 0 {
+		err = f.try(records)
+	}
 	f.mu.Lock()
-	f.waiting = append([]*Decision(nil), f.waiting[len(records):]...)
+	f.waiting = append([]*Decision(nil), f.waiting[n:]...)
 	f.mu.Unlock()
+	if lost := n - len(records); lost > 0 {
+		f.count(Failed, lost)
+	}
 	if err != nil {
 		f.count(Failed, len(records))
 		f.log.Warn("requests not observed", "observer", f.cfg.Name, "count", len(records), "err", err)

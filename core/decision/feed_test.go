@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -78,6 +79,23 @@ func (p *plugin) feed(prompts bool) *decision.Feed {
 func told(f *decision.Feed, ids ...string) {
 	for _, id := range ids {
 		f.Follower().Take(&decision.Decision{ID: id})
+	}
+}
+
+// A provider may list a price of any size, and what comes of that is a number no
+// more: the record is lost, and nothing else.
+func TestFeedGoesOnWhereARecordCanNotBeWritten(t *testing.T) {
+	t.Parallel()
+	p := &plugin{}
+	f := p.feed(false)
+	told(f, "a")
+	f.Follower().Take(&decision.Decision{ID: "b", Outcome: decision.Outcome{Cost: new(math.Inf(1))}})
+	told(f, "c")
+	f.Follower().Take(&decision.Decision{ID: "d", Outcome: decision.Outcome{Cost: new(math.Inf(1))}})
+	f.Close(t.Context())
+	batches, counts := p.seen()
+	if got := fmt.Sprintf("%q %v", batches, counts); got != `["a c"] map[failed:2 taken:2]` {
+		t.Errorf("got %s", got)
 	}
 }
 

@@ -1,11 +1,7 @@
 package decision
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -21,19 +17,14 @@ type File struct {
 	// settings and the open file of them; nil: nothing is to be written.
 	writer atomic.Pointer[writer]
 
-	mu      sync.Mutex
-	waiting []*Decision
-	closed  bool
-
-	wake chan struct{}
-	done chan struct{}
+	queue
 
 	written, dropped, failed atomic.Uint64
 }
 
 // NewFile writes nothing until Apply says where. Its worker runs until Close.
 func NewFile(log hclog.Logger) *File {
-	f := &File{log: log, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	f := &File{log: log, queue: newQueue()}
 	go f.work()
 	return f
 }
@@ -61,7 +52,7 @@ func (f *File) Apply(cfg config.Record) error {
 
 // Follower of the records' settings.
 func (f *File) Follower(cfg config.Record) Follower {
-	out := Follower{Name: "record", Sample: cfg.Sample, Take: f.take}
+	out := Follower{Sample: cfg.Sample, Take: f.take}
 	if cfg.Prompts {
 		out.Prompts = cfg.MaxPrompt
 	}
@@ -79,36 +70,11 @@ func (f *File) take(d *Decision) {
 	if w == nil {
 		return
 	}
-	f.mu.Lock()
-	room := !f.closed && len(f.waiting) < w.cfg.Queue
-	if room {
-		f.waiting = append(f.waiting, d)
-	}
-	f.mu.Unlock()
-	if !room {
+	if _, room := f.put(d, w.cfg.Queue); !room {
 		f.dropped.Add(1)
 		return
 	}
 	f.stir()
-}
-
-func (f *File) stir() {
-	select {
-	case f.wake <- struct{}{}:
-	default:
-	}
-}
-
-// Close writes what waits, for as long as ctx lets it.
-func (f *File) Close(ctx context.Context) {
-	f.mu.Lock()
-	f.closed = true
-	f.mu.Unlock()
-	f.stir()
-	select {
-	case <-f.done:
-	case <-ctx.Done():
-	}
 }
 
 // tellEvery is how often the log says that records are lost.
@@ -153,28 +119,15 @@ func (f *File) work() {
 const atOnce = 256
 
 func (f *File) write(w *writer, batch []*Decision) error {
-	lines := lines(batch)
+	lines := make([][]byte, 0, len(batch))
+	for _, d := range batch {
+		if l := line(d); l != nil {
+			lines = append(lines, l)
+		}
+	}
 	lost, err := w.write(lines)
 	good := len(lines) - lost
 	f.written.Add(uint64(good))
 	f.failed.Add(uint64(len(batch) - good))
 	return err
-}
-
-// lines of JSON, each with its end.
-func lines(batch []*Decision) [][]byte {
-	out := make([][]byte, 0, len(batch))
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	for _, d := range batch {
-		b.Reset()
-		if err := enc.Encode(d); err != nil {
-			// Reasons and names are text, which always can be; so this is a
-			// number that is none, such as an infinite weight.
-			continue
-		}
-		out = append(out, bytes.Clone(b.Bytes()))
-	}
-	return out
 }

@@ -27,7 +27,7 @@ func (r *Router) follow(e *edition) {
 		followers = append(followers, f.Follower())
 	}
 	if r.dev.Follow != nil {
-		followers = append(followers, decision.Follower{Name: "dev", Sample: 1, Take: r.dev.Follow})
+		followers = append(followers, decision.Follower{Sample: 1, Take: r.dev.Follow})
 	}
 	r.desk.Follow(followers...)
 }
