@@ -193,13 +193,6 @@ func limitTable(w io.Writer, channels []server.ChannelStatus) {
 	}
 }
 
-func dash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
-}
-
 // clock is a time of today as such, and any other with its date.
 func clock(t, now time.Time) string {
 	t, now = t.Local(), now.Local()

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -108,6 +109,23 @@ func (p *place) adminAddress() (string, error) {
 // status of the running router.
 func (p *place) status(cmd *cobra.Command) (st server.Status, err error) {
 	return st, p.ask(cmd, question{method: http.MethodGet, path: "/admin/status"}, &st)
+}
+
+// commas puts words of any kind into one text.
+func commas[S ~string](words []S) string {
+	var b strings.Builder
+	for n, w := range words {
+		if n > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(string(w))
+	}
+	return b.String()
+}
+
+// dash stands for what is not there.
+func dash(s string) string {
+	return cmp.Or(s, "-")
 }
 
 func printJSON(cmd *cobra.Command, v any) error {

@@ -82,15 +82,11 @@ func documented(cmd *cobra.Command, p *place, args []string) (*config.Plugin, sd
 // markdown is the documentation of a plugin.
 func markdown(p *config.Plugin, m sdk.Manifest, args []string) string {
 	var b strings.Builder
-	kinds := make([]string, len(m.Kinds))
-	for n, k := range m.Kinds {
-		kinds[n] = string(k)
-	}
 	fmt.Fprintf(&b, "# %s\n\n", m.Name)
 	if m.Doc != "" {
 		fmt.Fprintf(&b, "%s\n\n", cell(m.Doc))
 	}
-	fmt.Fprintf(&b, "Version %s. Kind: %s.\n\n", m.Version, strings.Join(kinds, ", "))
+	fmt.Fprintf(&b, "Version %s. Kind: %s.\n\n", m.Version, commas(m.Kinds))
 	if len(m.Reads) > 0 {
 		facts := make([]string, len(m.Reads))
 		for n, f := range m.Reads {

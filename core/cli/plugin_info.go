@@ -53,10 +53,8 @@ func newPluginInfo() *cobra.Command {
 func pluginAt(cfg *config.Config, address string) (*config.Plugin, error) {
 	short := strings.TrimPrefix(address, "plugin.")
 	kind, name, _ := strings.Cut(short, ".")
-	for _, p := range cfg.Plugins {
-		if string(p.Kind) == kind && p.Name == name {
-			return p, nil
-		}
+	if p := cfg.Plugin("plugin." + short); p != nil {
+		return p, nil
 	}
 	if p := config.FirstParty(sdk.Kind(kind), name); p != nil {
 		return p, nil
@@ -89,16 +87,8 @@ func aboutManifest(w io.Writer, p *config.Plugin, m sdk.Manifest) {
 		runs = strings.Join(p.Command, " ")
 	}
 	fmt.Fprintf(w, "runs\t%s\n", runs)
-	kinds := make([]string, len(m.Kinds))
-	for n, k := range m.Kinds {
-		kinds[n] = string(k)
-	}
-	fmt.Fprintf(w, "kinds\t%s\n", strings.Join(kinds, ", "))
-	facts := make([]string, len(m.Reads))
-	for n, f := range m.Reads {
-		facts[n] = string(f)
-	}
-	fmt.Fprintf(w, "reads\t%s\n", dash(strings.Join(facts, ", ")))
+	fmt.Fprintf(w, "kinds\t%s\n", commas(m.Kinds))
+	fmt.Fprintf(w, "reads\t%s\n", dash(commas(m.Reads)))
 	how := "by unary calls"
 	if m.Lane {
 		how = "over the lane"

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -64,7 +63,7 @@ func (i *installer) run(args []string) error {
 	if len(wanted) == 0 {
 		return fmt.Errorf("%s has no plugin with a command, and those of the router's own need no lock", i.config)
 	}
-	entries, err := i.entries(cfg, wanted)
+	entries, _, err := i.entries(cfg, wanted)
 	if err != nil {
 		return err
 	}
@@ -94,8 +93,8 @@ func (i *installer) program(arg string) (string, error) {
 	return path, err
 }
 
-// entries are what the lock is to say. Each plugin is started for its version.
-func (i *installer) entries(cfg *config.Config, plugins []*config.Plugin) ([]*config.LockedPlugin, error) {
+// entries are what the lock is to say. Each plugin is started, to say what it is.
+func (i *installer) entries(cfg *config.Config, plugins []*config.Plugin) ([]*config.LockedPlugin, []sdk.Manifest, error) {
 	asked := make([]*config.Plugin, len(plugins))
 	for n, p := range plugins {
 		plain := *p
@@ -104,7 +103,7 @@ func (i *installer) entries(cfg *config.Config, plugins []*config.Plugin) ([]*co
 	}
 	manifests, errs, err := router.Describe(i.cmd.Context(), asked, self, newLog(cfg.Log, i.cmd.ErrOrStderr()))
 	if err := errors.Join(append(errs, err)...); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	entries := make([]*config.LockedPlugin, len(plugins))
 	for n, p := range plugins {
@@ -115,16 +114,16 @@ func (i *installer) entries(cfg *config.Config, plugins []*config.Plugin) ([]*co
 		for _, path := range p.Files() {
 			sum, err := config.HashFile(path)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
 			e.Files = append(e.Files, config.LockedFile{Path: path, SHA256: sum})
 		}
 		if len(e.Files) == 0 {
-			return nil, fmt.Errorf("%s names no file: %q is found through PATH, which may change; write the program's path to pin it", p.Address(), p.Command[0])
+			return nil, nil, fmt.Errorf("%s names no file: %q is found through PATH, which may change; write the program's path to pin it", p.Address(), p.Command[0])
 		}
 		entries[n] = e
 	}
-	return entries, nil
+	return entries, manifests, nil
 }
 
 func (i *installer) write(entries []*config.LockedPlugin) error {
@@ -165,16 +164,11 @@ func since(before, now string) string {
 
 // undeclared pins a program that no plugin block names yet, and prints one.
 func (i *installer) undeclared(cfg *config.Config, program string) error {
-	p := bare(program)
-	entries, err := i.entries(cfg, []*config.Plugin{p})
+	entries, manifests, err := i.entries(cfg, []*config.Plugin{bare(program)})
 	if err != nil {
 		return err
 	}
 	if err := i.write(entries); err != nil {
-		return err
-	}
-	manifests, errs, err := router.Describe(i.cmd.Context(), []*config.Plugin{p}, self, newLog(cfg.Log, i.cmd.ErrOrStderr()))
-	if err := cmp.Or(err, errs[0]); err != nil {
 		return err
 	}
 	fmt.Fprintf(i.cmd.OutOrStdout(), "\n%s names it nowhere yet. Add:\n\n%s", i.config, blockOf(manifests[0], "", shortPath(program)))

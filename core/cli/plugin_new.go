@@ -17,15 +17,11 @@ import (
 func newPluginNew() *cobra.Command {
 	var p scaffold.Project
 	var source string
-	kinds := make([]string, len(sdk.Kinds))
-	for i, k := range sdk.Kinds {
-		kinds[i] = string(k)
-	}
 	cmd := &cobra.Command{
 		Use:   "new KIND NAME",
 		Short: "Write a small complete project of a plugin: it builds, passes its test and runs as it is",
 		Long: "Write a small complete project of a plugin: it builds, passes its test and runs as it is.\n\n" +
-			"The kinds are " + strings.Join(kinds, ", ") + ".",
+			"The kinds are " + commas(sdk.Kinds) + ".",
 		Example: "  smartrouter plugin new selector mine\n" +
 			"  smartrouter plugin new prechecker mine --lang node",
 		Args: cobra.ExactArgs(2),

@@ -46,12 +46,12 @@ func statsTables(out io.Writer, st *server.Stats) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "CHANNEL\tMODEL\tREQUESTS\tFAILED\tFIRST TRY\tRETRIES\tP50\tP90\tP95\tP99\tTTFT P50\tP90\tP95\tP99\tTOKENS/S P50")
 	each(st, func(s *server.PairStats) {
-		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\t%s\n", name(s.Channel), name(s.Model), s.Requests, s.Failed,
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\t%s\n", dash(s.Channel), dash(s.Model), s.Requests, s.Failed,
 			rate(s.First), rate(s.Retries), seconds(s.Duration), seconds(s.TTFT), speed(s.TokensPerSecond))
 	})
 	fmt.Fprintln(w, "\nCHANNEL\tMODEL\tINPUT\tCACHED\tOUTPUT\tREASONING\tCOST\tUNPRICED\tWITHOUT USAGE\tESTIMATED")
 	each(st, func(s *server.PairStats) {
-		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%d\t$%.4f\t%d\t%d\t%d\n", name(s.Channel), name(s.Model),
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%d\t$%.4f\t%d\t%d\t%d\n", dash(s.Channel), dash(s.Model),
 			s.Tokens.Input, s.Tokens.Cached, s.Tokens.Output, s.Tokens.Reasoning, s.Cost, s.Unpriced, s.WithoutUsage, s.Estimated)
 	})
 	fmt.Fprintln(w, "\nCHANNEL\tIN FLIGHT\tMOST\tQUEUED\tQUEUE WAIT P50\tP90\tP95\tP99")
@@ -104,14 +104,6 @@ func each(st *server.Stats, row func(*server.PairStats)) {
 	total := st.Total
 	total.Channel, total.Model = "all", ""
 	row(&total)
-}
-
-// name of what may have none: a request that came to no target.
-func name(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
 }
 
 // rate is a share of many.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"net"
+	"os"
 	"path/filepath"
 	"strconv"
 	"sync/atomic"
@@ -81,9 +82,8 @@ func (s *session) look() files {
 	}
 	seen := s.Project.look(data)
 	if path, err := filepath.Abs(s.Config); err == nil {
-		only := &Project{dir: filepath.Dir(path)}
-		if v, ok := only.look(data)[path]; ok {
-			seen[path] = v
+		if info, err := os.Stat(path); err == nil {
+			seen[path] = version{info.Size(), info.ModTime()}
 		}
 	}
 	return seen
