@@ -30,8 +30,13 @@ import (
 )
 
 var all = map[string]func() *sdk.Plugin{
+	"adapter/anthropic": anthropic.New,
+	"adapter/azure":     azure.New,
+	"adapter/bedrock":   bedrock.New,
+	"adapter/cohere":    cohere.New,
 	"adapter/demo":      demo.New,
 	"adapter/gemini":    gemini.New,
+	"adapter/ollama":    ollama.New,
 	"adapter/openai":    openai.New,
 	"adapter/vertex":    vertex.New,
 	"cache/local":       local.New,
@@ -41,11 +46,6 @@ var all = map[string]func() *sdk.Plugin{
 	"prechecker/race":   race.New,
 	"prober/models":     models.New,
 	"selector/smart":    smart.New,
-	"adapter/anthropic": anthropic.New,
-	"adapter/ollama":    ollama.New,
-	"adapter/azure":     azure.New,
-	"adapter/bedrock":   bedrock.New,
-	"adapter/cohere":    cohere.New,
 }
 
 // Lookup finds a plugin by kind and name, such as "selector/smart".

@@ -29,11 +29,13 @@
 //	byhand.go      what the program says to a person who starts it
 //	debug.go       and what it does when the author starts it for a debugger
 //	process.go     stdout, signals, the host's end, the log
-//	server.go      the plugin's half of the contract; rpc_<kind>.go: each kind's
+//	server.go      the plugin's half of the contract; rpc_<kind>.go: each kind's,
+//	               rpc.go: what these share
 //
 // The package imports nothing of the router but its own folder. The contract on
 // the wire is in sdk/proto, and any language can serve it; sdk/lane carries it in
-// batches between Go processes, sdk/host is the router's half, sdk/conform checks a
-// plugin against it, and sdk/plugintest runs a plugin in a test as the router
-// would.
+// batches between Go processes, over sockets that sdk/nowait reads and writes,
+// sdk/host is the router's half, sdk/conform checks a plugin against it, and
+// sdk/plugintest runs a plugin in a test as the router would. sdk/region knows how
+// far clouds are from each other.
 package sdk

@@ -39,17 +39,22 @@ var definitions = map[string]bool{
 // arguments and the results of tools, of their definitions, or of instructions.
 // What only holds these together, such as roles, types and ids, is none.
 func (p Prompt) Texts() []Text {
-	w := promptWalk{}
-	w.walk(p)
-	return w.texts
+	texts, _ := p.Read()
+	return texts
 }
 
 // Numbers reports whether some text comes as the numbers of its tokens, which
 // the endpoints for completions and embeddings take too.
 func (p Prompt) Numbers() bool {
+	_, numbers := p.Read()
+	return numbers
+}
+
+// Read is Texts and Numbers by one look.
+func (p Prompt) Read() (texts []Text, numbers bool) {
 	w := promptWalk{}
 	w.walk(p)
-	return w.numbers
+	return w.texts, w.numbers
 }
 
 // promptKeys hold no text that a model reads.

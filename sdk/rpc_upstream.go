@@ -13,13 +13,18 @@ import (
 	"github.com/smart-ai-router/smartrouter/sdk/proto"
 )
 
-// upstreamConn is the plugin's end of the lent HTTP client: one connection for
-// the life of the process.
+// upstreamConn is the plugin's end of the lent HTTP client: one connection to a
+// router.
 type upstreamConn struct {
+	conn   *grpc.ClientConn
 	client proto.UpstreamClient // nil where the host lends none
 }
 
 func (u *upstreamConn) dial(socket string) error {
+	if u.conn != nil { // of the router before, where an author runs the plugin
+		_ = u.conn.Close()
+		u.conn, u.client = nil, nil
+	}
 	if socket == "" {
 		return nil
 	}
@@ -35,7 +40,7 @@ func (u *upstreamConn) dial(socket string) error {
 	if err != nil {
 		return err
 	}
-	u.client = proto.NewUpstreamClient(conn)
+	u.conn, u.client = conn, proto.NewUpstreamClient(conn)
 	return nil
 }
 

@@ -95,8 +95,10 @@ const (
 	// Both sides also speak the one before: OldestProtocolVersion.
 	ProtocolVersion       = 2
 	OldestProtocolVersion = 1
-	CookieKey             = "SMARTROUTER_PLUGIN"
-	CookieValue           = "8f1d0c6e-decisions-out-of-process"
+	// StopSince is the version that has Stop and Vitals.
+	StopSince   = 2
+	CookieKey   = "SMARTROUTER_PLUGIN"
+	CookieValue = "8f1d0c6e-decisions-out-of-process"
 )
 
 // The environment that the host gives a plugin, besides go-plugin's own.

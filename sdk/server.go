@@ -137,7 +137,7 @@ func (s *server) Configure(ctx context.Context, r *proto.ConfigureRequest) (*pro
 
 // Stop is part of proto.PluginServer.
 func (s *server) Stop(context.Context, *proto.StopRequest) (*proto.StopResponse, error) {
-	if s.protocol < stopSince {
+	if s.protocol < StopSince {
 		return nil, errOlderProtocol
 	}
 	if err := s.close(); err != nil {
@@ -149,10 +149,7 @@ func (s *server) Stop(context.Context, *proto.StopRequest) (*proto.StopResponse,
 	return &proto.StopResponse{}, nil
 }
 
-// stopSince is the version of the protocol that has Stop and Vitals.
-const stopSince = 2
-
-var errOlderProtocol = status.Errorf(codes.Unimplemented, "since version %d of the protocol", stopSince)
+var errOlderProtocol = status.Errorf(codes.Unimplemented, "since version %d of the protocol", StopSince)
 
 // end stops serving once the answers under way are written; what hangs is not
 // waited for.
@@ -169,7 +166,7 @@ const lastAnswersTime = 500 * time.Millisecond
 
 // Vitals is part of proto.PluginServer.
 func (s *server) Vitals(_ context.Context, r *proto.VitalsRequest) (*proto.VitalsResponse, error) {
-	if s.protocol < stopSince {
+	if s.protocol < StopSince {
 		return nil, errOlderProtocol
 	}
 	if r.GetCollect() {

@@ -365,7 +365,7 @@ func (c *Catalog) sayGoodbye(l *life, within time.Duration) {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
 	err := l.plugin.Stop(ctx)
-	if status.Code(err) == codes.Unimplemented || ctx.Err() != nil || l.plugin.Protocol() == sdk.OldestProtocolVersion {
+	if status.Code(err) == codes.Unimplemented || ctx.Err() != nil || l.plugin.Protocol() < sdk.StopSince {
 		return
 	}
 	if err != nil && status.Code(err) != codes.Unavailable {

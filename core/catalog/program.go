@@ -18,12 +18,8 @@ import (
 
 	"github.com/smart-ai-router/smartrouter/core/config"
 	"github.com/smart-ai-router/smartrouter/sdk"
+	"github.com/smart-ai-router/smartrouter/sdk/host"
 )
-
-// inherited are the only variables of the router's environment that plugins
-// get. None holds a secret; a program needs them to find its interpreter, its
-// time zone and the certificates of a company.
-var inherited = []string{"PATH", "LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR"}
 
 // program is what is executed for a plugin.
 type program struct {
@@ -176,7 +172,7 @@ func openChecked(path string, want pin) (_ *os.File, err error) {
 // over all.
 func environment(p *config.Plugin, goPlugin []string, level, folder string) []string {
 	env := make(map[string]string)
-	for _, name := range inherited {
+	for _, name := range host.Inherited {
 		if v, ok := os.LookupEnv(name); ok {
 			env[name] = v
 		}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/smart-ai-router/smartrouter/core/config"
 	"github.com/smart-ai-router/smartrouter/sdk"
+	"github.com/smart-ai-router/smartrouter/sdk/host"
 )
 
 func TestRefusedStarts(t *testing.T) {
@@ -199,7 +200,7 @@ func TestEnvironmentIsNotInherited(t *testing.T) {
 		"LANG", "PATH", "PLUGIN_MAX_PORT", "PLUGIN_MIN_PORT", "PLUGIN_PROTOCOL_VERSIONS", "PLUGIN_UNIX_SOCKET_DIR",
 		sdk.EnvLogLevel, "TEAM", "TZ",
 	}
-	for _, name := range inherited {
+	for _, name := range host.Inherited {
 		if _, ok := os.LookupEnv(name); ok && !slices.Contains(want, name) {
 			want = append(want, name)
 		}

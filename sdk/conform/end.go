@@ -35,7 +35,7 @@ func (r *runner) goodbye(ctx context.Context) {
 	late := stop.Err() != nil
 	cancel()
 	_ = s.plugin.Close()
-	if status.Code(err) == codes.Unimplemented && s.protocol == sdk.OldestProtocolVersion {
+	if status.Code(err) == codes.Unimplemented && s.protocol < sdk.StopSince {
 		r.took(Result{Check: "goodbye", Way: r.way, Outcome: Note, Detail: "knows none: it is killed", Remedy: "speak version 2 of the protocol, which has Stop"}, began)
 		return
 	}

@@ -18,7 +18,6 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/emptypb"
 
@@ -46,10 +45,6 @@ const (
 	outputBuffer = 64 << 10
 	lifelineFD   = 3
 )
-
-// inherited are the only variables of the kit's environment that the plugin
-// gets, as from the router.
-var inherited = []string{"PATH", "LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR"}
 
 // startProcess runs the program up to its handshake, offering versions of the
 // protocol ("1,2") as a router does that speaks these.
@@ -83,6 +78,8 @@ func startProcess(ctx context.Context, t *Target, l limits, versions string, int
 		stop := time.AfterFunc(time.Second, func() { stdout.Close(); stderr.Close() })
 		readers.Wait()
 		stop.Stop()
+		stdout.Close()
+		stderr.Close()
 		close(p.ended)
 	}()
 
@@ -122,7 +119,7 @@ func (p *process) spawn(t *Target, versions string) (stdout, stderr *os.File, er
 	p.cmd.Stdout, p.cmd.Stderr = outW, errW
 	p.cmd.ExtraFiles = []*os.File{read}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	for _, name := range inherited {
+	for _, name := range host.Inherited {
 		if v, ok := os.LookupEnv(name); ok {
 			p.cmd.Env = append(p.cmd.Env, name+"="+v)
 		}
@@ -166,7 +163,6 @@ func (p *process) dial(line, versions string, intercept grpc.UnaryClientIntercep
 		return fmt.Errorf("listens at %.20q, not at unix or tcp", network)
 	}
 	opts := append(host.DialOptions(),
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
 			var d net.Dialer
 			return d.DialContext(ctx, network, address)
@@ -225,7 +221,7 @@ func (p *process) exit() string {
 
 // stop says goodbye by the version of the protocol that is spoken.
 func (p *process) stop(ctx context.Context, plugin *host.Plugin) error {
-	if p.protocol > sdk.OldestProtocolVersion {
+	if p.protocol >= sdk.StopSince {
 		return plugin.Stop(ctx)
 	}
 	err := p.conn.Invoke(ctx, "/plugin.GRPCController/Shutdown", &emptypb.Empty{}, &emptypb.Empty{})

@@ -15,25 +15,22 @@ import (
 // a network, as a test wants it.
 type lentUpstream struct {
 	mode    atomic.Int32
-	asked   atomic.Int64
 	waiting atomic.Int64 // requests under way
 }
 
 // What the upstream does.
 const (
-	answers  int32 = iota // with a list of models
-	hangs                 // until the caller gives up
-	babbles               // with what is no JSON, and no success
-	floods                // with 8 MiB
-	refuses               // with an error
-	lastMode = refuses
+	answers int32 = iota // with a list of models
+	hangs                // until the caller gives up
+	babbles              // with what is no JSON, and no success
+	floods               // with 8 MiB
+	refuses              // with an error
 )
 
 // listed are the models that the upstream has.
 const listed = `{"object":"list","data":[{"id":"m-1","object":"model","created":1,"owned_by":"conform"},{"id":"m-2","object":"model"}]}`
 
 func (u *lentUpstream) do(ctx context.Context, _ string, _ sdk.UpstreamRequest) (sdk.UpstreamResponse, error) {
-	u.asked.Add(1)
 	u.waiting.Add(1)
 	defer u.waiting.Add(-1)
 	switch u.mode.Load() {

@@ -125,15 +125,12 @@ func (p *Plugin) Ping(ctx context.Context) error {
 // is its own, if it could not close something. A plugin of a version that knows
 // no Stop is not asked; its process ends with its connection.
 func (p *Plugin) Stop(ctx context.Context) error {
-	if p.protocol < stopSince {
+	if p.protocol < sdk.StopSince {
 		return nil
 	}
 	_, err := proto.NewPluginClient(p.conn).Stop(ctx, &proto.StopRequest{})
 	return p.wrap(err)
 }
-
-// stopSince is the version of the protocol that has Stop and Vitals.
-const stopSince = 2
 
 // Vitals are what a plugin says of its own process.
 type Vitals struct {
@@ -145,7 +142,7 @@ type Vitals struct {
 // Vitals asks the plugin for them, with what it does not use any more freed
 // before. The error has codes.Unimplemented where it can't tell.
 func (p *Plugin) Vitals(ctx context.Context) (Vitals, error) {
-	if p.protocol < stopSince {
+	if p.protocol < sdk.StopSince {
 		return Vitals{}, p.wrap(status.Error(codes.Unimplemented, "its version of the protocol has no vitals"))
 	}
 	v, err := proto.NewPluginClient(p.conn).Vitals(ctx, &proto.VitalsRequest{Collect: true})

@@ -78,6 +78,11 @@ type Link struct {
 	Unary bool
 }
 
+// Inherited are the only variables of the host's environment that plugins get.
+// None holds a secret; a program needs them to find its interpreter, its time
+// zone and the certificates of a company.
+var Inherited = []string{"PATH", "LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR"}
+
 // DialOptions bound messages and keep gRPC from measuring the bandwidth of a
 // unix socket.
 func DialOptions() []grpc.DialOption {

@@ -16,7 +16,7 @@ export async function start(program, config = {}, upstream = () => ({ status: 20
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), "plugin-"));
   const env = {
     PATH: process.env.PATH, SMARTROUTER_PLUGIN: "8f1d0c6e-decisions-out-of-process",
-    PLUGIN_UNIX_SOCKET_DIR: dir, PLUGIN_PROTOCOL_VERSIONS: "1", SMARTROUTER_LIFELINE_FD: "3",
+    PLUGIN_UNIX_SOCKET_DIR: dir, PLUGIN_PROTOCOL_VERSIONS: "1,2", SMARTROUTER_LIFELINE_FD: "3",
   };
   const child = spawn(path.resolve(program), [], { env, stdio: ["ignore", "pipe", "inherit", "pipe"], detached: true });
   const ended = new Promise((resolve) => child.on("close", resolve));

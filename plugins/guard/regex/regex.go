@@ -43,7 +43,6 @@ type mask struct {
 
 // rule is a deny or a mask, ready.
 type rule struct {
-	name    string
 	pattern *regexp.Regexp
 	say     string // the message, or what takes the place
 	roles   []string
@@ -67,11 +66,11 @@ func (g *guard) Validate() error {
 		if say == "" {
 			say = fmt.Sprintf("The request has something in it that this router does not let through (%s).", d.Name)
 		}
-		r, err := newRule(fmt.Sprintf("deny.%d", i), d.Name, d.Pattern, say, d.Roles, d.Paths)
+		r, err := newRule(fmt.Sprintf("deny.%d", i), d.Pattern, say, d.Roles, d.Paths)
 		g.denials, errs = append(g.denials, r), append(errs, err)
 	}
 	for i, m := range g.Mask {
-		r, err := newRule(fmt.Sprintf("mask.%d", i), m.Name, m.Pattern, m.With, m.Roles, m.Paths)
+		r, err := newRule(fmt.Sprintf("mask.%d", i), m.Pattern, m.With, m.Roles, m.Paths)
 		g.masks, errs = append(g.masks, r), append(errs, err)
 	}
 	if len(g.Deny)+len(g.Mask) == 0 {
@@ -80,8 +79,8 @@ func (g *guard) Validate() error {
 	return errors.Join(errs...)
 }
 
-func newRule(at, name, pattern, say string, roles, paths []string) (r rule, err error) {
-	r = rule{name: name, say: say, roles: roles}
+func newRule(at, pattern, say string, roles, paths []string) (r rule, err error) {
+	r = rule{say: say, roles: roles}
 	for i, p := range paths {
 		if !strings.HasPrefix(p, "/") {
 			return r, sdk.ConfigError{Path: fmt.Sprintf("%s.paths.%d", at, i), Message: "must begin with a slash, such as /messages/*/content"}
@@ -107,10 +106,10 @@ func (g *guard) Start(_ context.Context, s sdk.Setup) error {
 
 // Inspect is part of sdk.Guard.
 func (g *guard) Inspect(_ context.Context, _ sdk.Request, p sdk.Prompt) (sdk.Ruling, error) {
-	if !g.AllowTokens && p.Numbers() {
+	texts, numbers := p.Read()
+	if numbers && !g.AllowTokens {
 		return reject("The prompt comes as the numbers of its tokens, which this router can't read. Send its text."), nil
 	}
-	texts := p.Texts()
 	for _, t := range texts {
 		for i := range g.denials {
 			if d := &g.denials[i]; d.covers(&t) && d.pattern.MatchString(t.Text) {

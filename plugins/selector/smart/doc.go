@@ -22,7 +22,7 @@
 //	strategy.go  the strategies
 //	score.go     the factors and the score
 //	traits.go    what names, tags and addresses say of a target
-//	regions.go   where cloud regions are, and how far from each other
+//	regions.go   how far a target is from the caller
 //	rank.go      the best of many candidates
 //	plan.go      tiers and reasons
 package smart
