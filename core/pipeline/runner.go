@@ -87,6 +87,8 @@ func (s StepStats) plus(o StepStats) StepStats {
 	s.Stale += o.Stale
 	s.Asked += o.Asked
 	s.Failed += o.Failed
+	s.Rejected += o.Rejected
+	s.Edited += o.Edited
 	return s
 }
 

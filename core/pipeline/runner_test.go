@@ -104,3 +104,12 @@ func TestBackgroundSurvivesAReload(t *testing.T) {
 		wait()
 	})
 }
+
+// A step that a reload replaces counts on: its metrics are counters.
+func TestStepCountsOnAfterItIsReplaced(t *testing.T) {
+	figures := StepStats{Fresh: 1, Stale: 2, Asked: 3, Failed: 4, Rejected: 5, Edited: 6, Known: 7}
+	sum := StepStats{Fresh: 2, Stale: 4, Asked: 6, Failed: 8, Rejected: 10, Edited: 12, Known: 7} // Known is no counter
+	if got := figures.plus(figures); got != sum {
+		t.Errorf("got %+v, want %+v", got, sum)
+	}
+}
