@@ -1,6 +1,7 @@
 package board
 
 import (
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -39,6 +40,16 @@ func (m *Memory) Add(o Memory) {
 	m.Misses += o.Misses
 	m.Evicted += o.Evicted
 	m.ages(o.Oldest, o.Newest)
+}
+
+// MergeMemory adds figures to those of the same kind.
+func MergeMemory(all []Memory, m Memory) []Memory {
+	i := slices.IndexFunc(all, func(o Memory) bool { return o.Kind == m.Kind })
+	if i < 0 {
+		return append(all, m)
+	}
+	all[i].Add(m)
+	return all
 }
 
 // Entry takes one entry in that was learned then.

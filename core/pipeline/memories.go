@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"slices"
 	"time"
 
 	"github.com/smart-ai-router/smartrouter/core/board"
@@ -31,20 +30,10 @@ func Memories(now time.Time, pipelines ...*Pipeline) []board.Memory {
 				memories(time.Time) []board.Memory
 			}); ok {
 				for _, m := range r.memories(now) {
-					all = merge(all, m)
+					all = board.MergeMemory(all, m)
 				}
 			}
 		}
 	}
-	return all
-}
-
-// merge adds to the figures of the same kind.
-func merge(all []board.Memory, m board.Memory) []board.Memory {
-	i := slices.IndexFunc(all, func(o board.Memory) bool { return o.Kind == m.Kind })
-	if i < 0 {
-		return append(all, m)
-	}
-	all[i].Add(m)
 	return all
 }

@@ -130,11 +130,7 @@ func (s *State) memories(now time.Time) []board.Memory {
 	pipelines := slices.Collect(maps.Values(s.Pipelines))
 	slices.SortFunc(pipelines, func(a, b *pipeline.Pipeline) int { return strings.Compare(a.Name(), b.Name()) })
 	for _, m := range append(pipeline.Memories(now, pipelines...), s.Pins.Memory()) {
-		if i := slices.IndexFunc(all, func(o board.Memory) bool { return o.Kind == m.Kind }); i >= 0 {
-			all[i].Add(m)
-		} else {
-			all = append(all, m)
-		}
+		all = board.MergeMemory(all, m)
 	}
 	return all
 }
