@@ -48,7 +48,7 @@ func (Forms) Fit(a *pipeline.Answer, q *pipeline.Request) *pipeline.Answer {
 
 // Prompt is part of pipeline.Forms.
 func (Forms) Prompt(q *pipeline.Request) (prompt []byte, err error) {
-	if kind := q.Header.Get("Content-Type"); isForm(kind) {
+	if kind := q.Header.Get("Content-Type"); openai.IsForm(kind) {
 		prompt, err = openai.FormPrompt(kind, q.Body)
 	} else {
 		prompt, err = openai.Prompt(q.Body)
@@ -69,7 +69,7 @@ func (Forms) Edit(q *pipeline.Request, patch []byte) error {
 	}
 	var body []byte
 	var err error
-	if isForm(kind) {
+	if openai.IsForm(kind) {
 		body, err = openai.PatchForm(nil, kind, q.Body, patch)
 	} else {
 		body, err = rawjson.Patch(nil, q.Body, patch, sdk.MaxMessageBytes)

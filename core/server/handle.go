@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -268,11 +267,6 @@ func (x *forwarding) run(ctx context.Context, w http.ResponseWriter) upstream.Ou
 	out := x.to.Forward(ctx, w, x.call, x.targets)
 	keep(x.verdict, x.call, &out)
 	return out
-}
-
-func isForm(contentType string) bool {
-	kind, _, _ := strings.Cut(contentType, ";")
-	return strings.EqualFold(strings.TrimSpace(kind), "multipart/form-data")
 }
 
 // ask fills in a request as the steps of a pipeline see it.

@@ -113,7 +113,7 @@ func (a *attempt) run(ctx context.Context) verdict {
 		f.watch.limit(c.Timeouts.Read, errRead, &a.scope)
 	}
 	info := &a.info
-	a.answer, err = route.pool.transport.send(&a.scope, &a.request, info)
+	a.answer, err = route.pool.send(&a.scope, &a.request, info)
 	if !route.pool.transport.keeps() {
 		giveHeader(r.header)
 	}
@@ -140,9 +140,6 @@ func (a *attempt) run(ctx context.Context) verdict {
 		return a.fail(judgeNetwork(&a.scope, err, info.got), 0)
 	}
 	defer a.answer.Body.Close()
-	if a.answer.multiplexed {
-		route.pool.multiplexed.Store(true)
-	}
 	a.record.Status = a.answer.StatusCode
 	if a.answer.StatusCode < 200 || a.answer.StatusCode > 299 {
 		return a.refused()
@@ -168,8 +165,7 @@ func (s *sending) begin(r *parcel, w *watch) {
 	s.lent.data, s.lent.watch = r.data, w
 	s.reader.source = &s.lent
 	s.request = http.Request{
-		Method: http.MethodPost, URL: r.url, Host: r.url.Host, Header: r.header,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, ContentLength: int64(len(r.data)),
+		Method: http.MethodPost, URL: r.url, Host: r.url.Host, Header: r.header, ContentLength: int64(len(r.data)),
 		Body: &s.reader,
 	}
 }

@@ -147,7 +147,7 @@ func (g *google) exchange(ctx context.Context, c *config.Channel, keyFile string
 	}
 	form := []byte(url.Values{"grant_type": {googleGrant}, "assertion": {assertion}}.Encode())
 	req := &http.Request{
-		Method: http.MethodPost, URL: to.url, Host: to.url.Host, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Method: http.MethodPost, URL: to.url, Host: to.url.Host,
 		Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "User-Agent": {agent}, "Accept-Encoding": {"identity"}},
 		Body:   io.NopCloser(bytes.NewReader(form)), ContentLength: int64(len(form)),
 	}
@@ -157,14 +157,11 @@ func (g *google) exchange(ctx context.Context, c *config.Channel, keyFile string
 	}
 	defer place.give()
 	var info connInfo
-	answer, err := to.pool.transport.send(ctx, req, &info)
+	answer, err := to.pool.send(ctx, req, &info)
 	if err != nil {
 		return "", 0, err
 	}
 	defer answer.Body.Close()
-	if answer.multiplexed {
-		to.pool.multiplexed.Store(true)
-	}
 	body, err := readUpTo(answer.Body, maxToken)
 	if err != nil {
 		return "", 0, err

@@ -126,7 +126,7 @@ func (l *lab) call(e sdk.Endpoint, h http.Header, body []byte) *Call {
 		c.ContentType = "application/json"
 	}
 	read := openai.ReadRequest
-	if isForm(c.ContentType) {
+	if openai.IsForm(c.ContentType) {
 		read = func(e sdk.Endpoint, body []byte) (wire.Request, error) {
 			return openai.ReadForm(e, c.ContentType, body)
 		}

@@ -68,7 +68,7 @@ func (d *Dispatcher) lend(ctx context.Context, c *board.Channel, p *sdk.Prepared
 		return out, err
 	}
 	sent := parcel{url: to.url, header: forUpstream(nil, nil, "", p)}
-	req := &http.Request{Method: http.MethodGet, Header: sent.header, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
+	req := &http.Request{Method: http.MethodGet, Header: sent.header}
 	if r.Method == http.MethodPost {
 		body, err := d.lentBody(ctx, c, p, &r)
 		if err != nil {
@@ -95,7 +95,7 @@ func (d *Dispatcher) lend(ctx context.Context, c *board.Channel, p *sdk.Prepared
 	defer place.give()
 	begun := time.Now()
 	var info connInfo
-	answer, err := to.pool.transport.send(ctx, req, &info)
+	answer, err := to.pool.send(ctx, req, &info)
 	if err != nil {
 		return out, err
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"sync"
 
 	"github.com/smart-ai-router/smartrouter/core/wire/openai"
@@ -63,7 +62,7 @@ func (*reader) Close() error { return nil }
 // outgoing is the body as the target is to get it: the client's own bytes where
 // nothing has to be changed, else appended to dst.
 func outgoing(dst []byte, c *Call, model string, p *sdk.Prepared) ([]byte, error) {
-	if isForm(c.ContentType) {
+	if openai.IsForm(c.ContentType) {
 		if model == c.Request.Model && len(c.Request.Fallbacks) == 0 {
 			return c.Body, nil
 		}
@@ -79,11 +78,6 @@ func outgoing(dst []byte, c *Call, model string, p *sdk.Prepared) ([]byte, error
 		return c.Body, nil
 	}
 	return rawjson.Splice(dst, c.Body, edits)
-}
-
-func isForm(contentType string) bool {
-	const form = "multipart/form-data"
-	return len(contentType) >= len(form) && strings.EqualFold(contentType[:len(form)], form)
 }
 
 func appendEdits(edits []rawjson.Edit, more []sdk.Edit) ([]rawjson.Edit, error) {

@@ -118,10 +118,9 @@ func (x *pass) try(parent context.Context, p *sdk.Prepared, mayResend, mayRenew 
 	x.watch.limit(c.Timeouts.Read, errRead, ctx)
 	req := &http.Request{
 		Method: x.Method, URL: sent.url, Host: sent.url.Host, Header: sent.header,
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
 	var info connInfo
-	answer, err := to.pool.transport.send(ctx, req, &info)
+	answer, err := to.pool.send(ctx, req, &info)
 	if info.got {
 		x.d.observer.Connection(c.Name, info.reused)
 	}
@@ -133,9 +132,6 @@ func (x *pass) try(parent context.Context, p *sdk.Prepared, mayResend, mayRenew 
 	}
 	defer answer.Body.Close()
 	x.answer = answer
-	if answer.multiplexed {
-		to.pool.multiplexed.Store(true)
-	}
 	switch status := answer.StatusCode; {
 	case status == http.StatusUnauthorized && expires(&p.Auth) && mayRenew:
 		return renew

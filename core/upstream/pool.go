@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 	"sync"
@@ -49,6 +50,15 @@ type pool struct {
 
 // errFull is a pool all of whose connections are in use.
 var errFull = errors.New("all its connections are in use")
+
+// send is the transport's, and notes what it tells of the origin.
+func (p *pool) send(ctx context.Context, r *http.Request, info *connInfo) (answer, error) {
+	a, err := p.transport.send(ctx, r, info)
+	if err == nil && a.multiplexed {
+		p.multiplexed.Store(true)
+	}
+	return a, err
+}
 
 // take waits at most so long for a place; 0: not at all. Those who wait are
 // served in the order in which they came, and are no more than the queue has

@@ -69,15 +69,11 @@ func (d *Dispatcher) warm(ctx context.Context, c *board.Channel, model string) (
 	root := &url.URL{Scheme: to.url.Scheme, Host: to.url.Host, Path: "/"}
 	req := &http.Request{
 		Method: http.MethodHead, URL: root, Host: root.Host, Header: http.Header{"User-Agent": {agent}},
-		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 	}
 	var info connInfo
-	answer, err := to.pool.transport.send(ctx, req, &info)
+	answer, err := to.pool.send(ctx, req, &info)
 	if err != nil {
 		return "", err
-	}
-	if answer.multiplexed {
-		to.pool.multiplexed.Store(true)
 	}
 	return answer.protocol, answer.Body.Close()
 }
