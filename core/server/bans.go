@@ -1,9 +1,7 @@
 package server
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"time"
@@ -34,7 +32,6 @@ type BanAnswer struct {
 }
 
 const (
-	maxBanBody = 64 << 10 // bytes
 	// keptTimeout is how long an answer waits for the store.
 	keptTimeout = 2 * time.Second
 )
@@ -93,14 +90,8 @@ func (s *Server) kept(ctx context.Context, b *board.Board) bool {
 }
 
 func readBan(w http.ResponseWriter, r *http.Request) (q BanRequest, werr *wire.Error) {
-	body, werr := readBody(w, r, maxBanBody)
-	if werr != nil {
+	if werr = readOrder(w, r, &q, `{"channel":"openai","model":"gpt-4o","for":"10m"}`); werr != nil {
 		return q, werr
-	}
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&q); err != nil {
-		return q, badBan("", "The body must be JSON such as {\"channel\":\"openai\",\"model\":\"gpt-4o\",\"for\":\"10m\"}: "+err.Error()+".")
 	}
 	if q.Channel == "" {
 		return q, badBan("channel", "Name a channel.")

@@ -309,9 +309,6 @@ func (t *timedWriter) Write(p []byte) (int, error) {
 	return t.ResponseWriter.Write(p)
 }
 
-// maxOrder is the longest request for a batch, in bytes.
-const maxOrder = 64 << 10
-
 func (s *Server) createBatch(w http.ResponseWriter, r *http.Request, owner string) error {
 	cfg := s.state.Load().Config
 	control := http.NewResponseController(w)

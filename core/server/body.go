@@ -1,6 +1,8 @@
 package server
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"math/bits"
@@ -15,6 +17,26 @@ import (
 // that there is no memory for 429.
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, *wire.Error) {
 	return readBodyInto(make([]byte, 0, reserve(r.ContentLength)), w, r, limit)
+}
+
+// maxOrder is the longest body of an order: of an operator's, or for a batch.
+const maxOrder = 64 << 10
+
+// readOrder reads what an operator wants.
+func readOrder(w http.ResponseWriter, r *http.Request, order any, example string) *wire.Error {
+	body, werr := readBody(w, r, maxOrder)
+	if werr != nil {
+		return werr
+	}
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(order); err != nil {
+		return &wire.Error{
+			Status: http.StatusBadRequest, Type: "invalid_request_error",
+			Message: "The body must be JSON such as " + example + ": " + err.Error() + ".",
+		}
+	}
+	return nil
 }
 
 // reserve is how much is reserved for a body of a length, in bytes. That is a
@@ -38,7 +60,7 @@ func readBodyInto(buf []byte, w http.ResponseWriter, r *http.Request, limit int6
 		case err == io.EOF:
 			return buf, nil
 		case err != nil:
-			return buf, unread(w.Header(), err, limit)
+			return buf, unread(w.Header(), err)
 		}
 	}
 }
@@ -50,18 +72,17 @@ func grown(buf []byte, length int64) []byte {
 	if length > int64(len(buf)) {
 		more = min(more, length+1)
 	}
-	return append(*takeBody(more), buf...)
+	next := append(*takeBody(more), buf...)
+	giveBody(&buf)
+	return next
 }
 
 // unread is what a client is told whose body could not be read to its end.
-func unread(h http.Header, err error, limit int64) *wire.Error {
-	var over *http.MaxBytesError
+func unread(h http.Header, err error) *wire.Error {
 	var late interface{ Timeout() bool }
 	switch {
 	case errors.Is(err, errNoRoom):
 		return overloaded(h)
-	case errors.As(err, &over):
-		return tooLarge(limit)
 	case errors.As(err, &late) && late.Timeout():
 		return &wire.Error{
 			Status: http.StatusRequestTimeout, Type: "invalid_request_error", Code: "request_timeout",

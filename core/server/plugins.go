@@ -1,8 +1,6 @@
 package server
 
 import (
-	"bytes"
-	"encoding/json"
 	"net/http"
 
 	"github.com/smart-ai-router/smartrouter/core/catalog"
@@ -25,22 +23,16 @@ type PluginAnswer struct {
 	Lifted bool `json:"lifted,omitempty"`
 }
 
-// maxOrderBytes bounds an order about a plugin.
-const maxOrderBytes = 64 << 10
-
 // pluginOrder has an order about a plugin carried out.
 func (s *Server) pluginOrder(do func(*http.Request, PluginOrder) (PluginAnswer, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		body, werr := readBody(w, r, maxOrderBytes)
+		const example = `{"plugin":"selector.mine"}`
 		var q PluginOrder
-		if werr == nil {
-			dec := json.NewDecoder(bytes.NewReader(body))
-			dec.DisallowUnknownFields()
-			if err := dec.Decode(&q); err != nil || q.Plugin == "" {
-				werr = &wire.Error{
-					Status: http.StatusBadRequest, Type: "invalid_request_error", Param: "plugin",
-					Message: `The body must be JSON such as {"plugin":"selector.mine"}.`,
-				}
+		werr := readOrder(w, r, &q, example)
+		if werr == nil && q.Plugin == "" {
+			werr = &wire.Error{
+				Status: http.StatusBadRequest, Type: "invalid_request_error", Param: "plugin",
+				Message: "Name a plugin, such as in " + example + ".",
 			}
 		}
 		if werr != nil {
