@@ -17,12 +17,12 @@
 //	session.go   a connection: one request after the other, until it ends
 //	request.go   a request's head; question.go: its body
 //	reply.go     the answer
-//	sentinel*.go who has left
+//	sentinel_linux.go  who has left
 //	deadline.go  deadlines that are set only where it matters
 //
 // Both:
 //
-//	socket*.go what net.Conn has no words for: looking, and waits without a read in
+//	socket.go  what net.Conn has no words for: looking, and waits without a read in
 //	           vain; its system calls are those of sdk/nowait
 //	scope.go   Scope: the context of a request
 //	input.go   what has come and is not used yet

@@ -133,7 +133,6 @@ func (s *shadow) ask(ctx context.Context, x *comparison) (*Plan, *decision.Shado
 	defer cancel()
 	m := &x.plan.made
 	out := &decision.Shadow{}
-	s.side.counts.asked.Add(1)
 	other, _, err := s.side.ask(ctx, m.view, x.set, x.facts, m.live)
 	if err != nil {
 		out.Result, out.Error = "failed", err.Error()

@@ -34,7 +34,7 @@ type edition struct {
 // sees it yet. What has not changed since the last one is carried over; nil:
 // there is none. After an error nothing is left of it.
 func (r *Router) build(ctx context.Context, cfg *config.Config, last *edition, anew ...string) (_ *edition, err error) {
-	e := &edition{cfg: cfg, unadapt: func() {}, watch: r.dev.Watch}
+	e := &edition{cfg: cfg, watch: r.dev.Watch}
 	if last != nil {
 		cfg.Keep(last.cfg)
 	}

@@ -19,19 +19,16 @@ import (
 func (r *Router) watch(ctx context.Context) {
 	for ctx.Err() == nil {
 		cfg := r.present.Load().cfg
-		if !cfg.Reload.Watch {
-			select {
-			case <-r.changed:
-			case <-ctx.Done():
+		if cfg.Reload.Watch {
+			err := r.watchFiles(ctx, cfg)
+			if err == nil {
+				continue
 			}
-			continue
-		}
-		if err := r.watchFiles(ctx, cfg); err != nil {
 			r.log.Warn("files not watched, so a change needs a reload by hand", "err", err)
-			select {
-			case <-r.changed:
-			case <-ctx.Done():
-			}
+		}
+		select {
+		case <-r.changed:
+		case <-ctx.Done():
 		}
 	}
 }
