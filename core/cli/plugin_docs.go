@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -46,11 +47,11 @@ func newPluginDocs() *cobra.Command {
 	return cmd
 }
 
-var address = regexp.MustCompile(`^(plugin\.)?[a-z]+\.[a-zA-Z][a-zA-Z0-9_-]*$`)
+var address = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^(plugin\.)?[a-z]+\.[a-zA-Z][a-zA-Z0-9_-]*$`) })
 
 // documented finds the plugin, declared or not, and asks what it is.
 func documented(cmd *cobra.Command, p *place, args []string) (*config.Plugin, sdk.Manifest, error) {
-	if _, err := os.Stat(args[0]); errors.Is(err, fs.ErrNotExist) && len(args) == 1 && address.MatchString(args[0]) {
+	if _, err := os.Stat(args[0]); errors.Is(err, fs.ErrNotExist) && len(args) == 1 && address().MatchString(args[0]) {
 		cfg, err := p.load()
 		if errors.Is(err, fs.ErrNotExist) {
 			cfg, err = &config.Config{}, nil // ours need no configuration

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/net/http/httpguts"
 )
@@ -36,14 +37,22 @@ func tag(s string) *problem {
 	return nil
 }
 
-var label = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`)
+// pattern is compiled at its first use: plugins of ours run this program too, and
+// have no file to read.
+func pattern(expr string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(expr) })
+}
+
+var label = pattern(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
+
+const maxLabel = 63 // bytes
 
 // labelName checks names that end up in headers, metrics and paths.
 func labelName(s string) *problem {
-	if label.MatchString(s) {
+	if len(s) <= maxLabel && label().MatchString(s) {
 		return nil
 	}
-	return problemf("use letters, digits, dots, dashes and underscores, 63 at most", "%q is no name", s)
+	return problemf("use letters, digits, dots, dashes and underscores, "+strconv.Itoa(maxLabel)+" at most", "%q is no name", s)
 }
 
 // address checks for host:port.
@@ -141,13 +150,13 @@ func routePath(s string) *problem {
 }
 
 var (
-	hexDigest = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	envName   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	hexDigest = pattern(`^[0-9a-f]{64}$`)
+	envName   = pattern(`^[A-Za-z_][A-Za-z0-9_]*$`)
 )
 
 // digest checks for 32 bytes in hex.
 func digest(s string) *problem {
-	if hexDigest.MatchString(s) {
+	if hexDigest().MatchString(s) {
 		return nil
 	}
 	return problemf("", "must be 64 hexadecimal digits in lower case")
@@ -155,7 +164,7 @@ func digest(s string) *problem {
 
 // keyDigest checks for the digest of a caller's key.
 func keyDigest(s string) *problem {
-	if hexDigest.MatchString(strings.TrimPrefix(s, HashedKey)) {
+	if hexDigest().MatchString(strings.TrimPrefix(s, HashedKey)) {
 		return nil
 	}
 	return problemf("smartrouter key prints one", "must be %q and 64 hexadecimal digits in lower case", HashedKey)

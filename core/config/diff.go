@@ -236,7 +236,7 @@ func show(v reflect.Value) field {
 		shown, hidden := make(map[string]string, len(x)), ""
 		for _, name := range slices.Sorted(maps.Keys(x)) {
 			shown[name] = x[name]
-			if secretName.MatchString(name) {
+			if secretName().MatchString(name) {
 				shown[name] = "***"
 				hidden += name + "=" + x[name] + "\n"
 			}

@@ -72,7 +72,7 @@ func envFunction(env func(string) (string, bool)) function.Function {
 				return cty.NilVal, errors.New("takes a name and a default")
 			}
 			name := args[0].AsString()
-			if !envName.MatchString(name) {
+			if !envName().MatchString(name) {
 				return cty.NilVal, fmt.Errorf("%q is no name of a variable", name)
 			}
 			v, ok := env(name)

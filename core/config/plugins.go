@@ -130,7 +130,7 @@ func (l *loader) readPlugin(b *block, kind sdk.Kind) *Plugin {
 		}
 	}
 	for name := range p.Env {
-		if !envName.MatchString(name) {
+		if !envName().MatchString(name) {
 			b.problem("env", b.entry("env", name), problemf("", "%q is no name of a variable", name))
 		}
 	}

@@ -2,7 +2,6 @@ package config
 
 import (
 	"bytes"
-	"regexp"
 	"strings"
 	"sync"
 
@@ -44,7 +43,7 @@ func (f *file) line(n int) string {
 }
 
 // secretName matches the names of attributes whose text is nobody's business.
-var secretName = regexp.MustCompile(`(?i)(^|[_-])(keys?|secrets?|tokens?|passwords?)$`)
+var secretName = pattern(`(?i)(^|[_-])(keys?|secrets?|tokens?|passwords?)$`)
 
 // mask hides literal secrets behind asterisks, byte for byte, also in text that
 // does not parse. Arguments of functions stay: env("OPENAI_API_KEY") is a name.
@@ -65,7 +64,7 @@ func mask(src []byte) []byte {
 			if tokens[i-1].Type == hclsyntax.TokenCQuote && i > 1 {
 				name = string(tokens[i-2].Bytes)
 			}
-			secret, calls, depth = secretName.MatchString(name), 0, 0
+			secret, calls, depth = secretName().MatchString(name), 0, 0
 		case hclsyntax.TokenOParen:
 			calls++
 		case hclsyntax.TokenCParen:

@@ -2,14 +2,13 @@ package config
 
 import (
 	"math"
-	"regexp"
 	"strconv"
 	"time"
 )
 
 // parseDuration reads "20ms" or "1h30m".
 func parseDuration(s string) (time.Duration, *problem) {
-	if number.MatchString(s) && s != "0" {
+	if number().MatchString(s) && s != "0" {
 		return 0, problemf(`write "`+s+`s" or "`+s+`ms"`, "a duration needs a unit")
 	}
 	d, err := time.ParseDuration(s)
@@ -20,8 +19,8 @@ func parseDuration(s string) (time.Duration, *problem) {
 }
 
 var (
-	number = regexp.MustCompile(`^-?[0-9]+(\.[0-9]+)?$`)
-	size   = regexp.MustCompile(`^(-?[0-9]+(?:\.[0-9]+)?) ?([A-Za-z]+)$`)
+	number = pattern(`^-?[0-9]+(\.[0-9]+)?$`)
+	size   = pattern(`^(-?[0-9]+(?:\.[0-9]+)?) ?([A-Za-z]+)$`)
 )
 
 var sizeUnits = map[string]float64{
@@ -32,14 +31,14 @@ var sizeUnits = map[string]float64{
 
 // parseSize reads "8MiB" or "32KB", in bytes.
 func parseSize(s string) (int64, *problem) {
-	if number.MatchString(s) && s != "0" {
+	if number().MatchString(s) && s != "0" {
 		return 0, problemf(`write "`+s+`B" for bytes, or use KiB or MiB`, "a size needs a unit")
 	}
 	if s == "0" {
 		return 0, nil
 	}
 	const remedy = `write one such as "32KiB" or "8MiB"`
-	m := size.FindStringSubmatch(s)
+	m := size().FindStringSubmatch(s)
 	if m == nil {
 		return 0, problemf(remedy, "%q is no size", s)
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 const (
@@ -26,14 +27,14 @@ type SDK struct {
 }
 
 var (
-	release = regexp.MustCompile(`^v\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$`)
+	release = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^v\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$`) })
 	// pseudo is what the go command makes of a commit that has no tag.
-	pseudo = regexp.MustCompile(`\d{14}-[0-9a-f]{12}$`)
+	pseudo = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\d{14}-[0-9a-f]{12}$`) })
 )
 
 // IsRelease reports whether a version can be fetched by its name.
 func IsRelease(version string) bool {
-	return release.MatchString(version) && !pseudo.MatchString(version)
+	return release().MatchString(version) && !pseudo().MatchString(version)
 }
 
 // FindSource is the folder of our module that a place is in, or below: the

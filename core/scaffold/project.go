@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/smart-ai-router/smartrouter/sdk"
 )
@@ -46,7 +47,7 @@ func Kinds(language string) []sdk.Kind {
 }
 
 // name is one that HCL, a folder and a program may have.
-var name = regexp.MustCompile(`^[a-z][a-z0-9_-]*$`)
+var name = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z][a-z0-9_-]*$`) })
 
 func (p *Project) check() error {
 	switch {
@@ -56,7 +57,7 @@ func (p *Project) check() error {
 		return fmt.Errorf("there is no kind %q; the kinds are %s", p.Kind, list(Kinds("go")))
 	case !slices.Contains(Kinds(p.Language), p.Kind):
 		return fmt.Errorf("a %s is written in go; in %s: %s", p.Kind, p.Language, list(Kinds(p.Language)))
-	case !name.MatchString(p.Name) || p.Name == placeholder:
+	case !name().MatchString(p.Name) || p.Name == placeholder:
 		return fmt.Errorf("%q is no name for a plugin: begin with a small letter, go on with small letters, digits, - and _", p.Name)
 	}
 	in, err := os.ReadDir(p.Dir)

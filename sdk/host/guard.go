@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"sync"
 
 	"github.com/smart-ai-router/smartrouter/sdk"
 	"github.com/smart-ai-router/smartrouter/sdk/proto"
@@ -32,11 +33,14 @@ type Ruling struct {
 const (
 	// maxMessage is the longest message of a rejection, in bytes.
 	maxMessage = 8 << 10
+	// maxCode is that of its code.
+	maxCode = 64
 	// defaultStatus and defaultCode are those of a rejection that names none.
 	defaultStatus, defaultCode = 400, "request_rejected"
 )
 
-var errorCode = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
+// errorCode is compiled at its first use: no plugin judges an answer.
+var errorCode = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z][a-z0-9_]*$`) })
 
 // Inspect asks whether a request may pass. The prompt is nil where the plugin
 // is not to see it.
@@ -74,7 +78,7 @@ func rejectionFromProto(p *proto.Rejection) (*sdk.Rejection, error) {
 	switch {
 	case r.Status < 400 || r.Status > 599:
 		return nil, fmt.Errorf("the status %d is none of an error", r.Status)
-	case !errorCode.MatchString(r.Code):
+	case len(r.Code) > maxCode || !errorCode().MatchString(r.Code):
 		return nil, fmt.Errorf("the code %.80q is not of lower-case letters, digits and _", r.Code)
 	case r.Message == "":
 		return nil, fmt.Errorf("the rejection has no message")

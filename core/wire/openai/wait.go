@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/smart-ai-router/smartrouter/core/wire"
@@ -107,19 +108,22 @@ func anthropicReset(h http.Header) time.Duration {
 	return wait
 }
 
+// They are compiled where a provider first writes such a message.
 var (
-	waitWords = regexp.MustCompile(`(?i)\b(?:try again|retry) (?:in|after) ((?:\d+(?:\.\d+)? ?(?:ms|milliseconds?|s|sec|seconds?|m|min|minutes?|h|hours?)\b ?|\d+(?:\.\d+)?(?:h|m))+)`)
-	waitParts = regexp.MustCompile(`(?i)(\d+(?:\.\d+)?) ?(ms|milli|s|m|h)`)
+	waitWords = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`(?i)\b(?:try again|retry) (?:in|after) ((?:\d+(?:\.\d+)? ?(?:ms|milliseconds?|s|sec|seconds?|m|min|minutes?|h|hours?)\b ?|\d+(?:\.\d+)?(?:h|m))+)`)
+	})
+	waitParts = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)(\d+(?:\.\d+)?) ?(ms|milli|s|m|h)`) })
 )
 
 // messageWait reads "Please try again in 1m30.5s." and "retry after 26 seconds".
 func messageWait(message string) time.Duration {
-	found := waitWords.FindStringSubmatch(message)
+	found := waitWords().FindStringSubmatch(message)
 	if found == nil {
 		return 0
 	}
 	var wait time.Duration
-	for _, part := range waitParts.FindAllStringSubmatch(found[1], -1) {
+	for _, part := range waitParts().FindAllStringSubmatch(found[1], -1) {
 		n, err := strconv.ParseFloat(part[1], 64)
 		if err != nil {
 			return 0

@@ -42,7 +42,7 @@ func (r *redis) Changes(ctx context.Context, q sdk.ChangesQuery) (sdk.Changes, e
 	c := sdk.Changes{Cursor: q.Cursor}
 	for {
 		id, seq := parseCursor(c.Cursor)
-		m, err := r.run(ctx, changesScript, append([]string{
+		m, err := r.run(ctx, scripts().changes, append([]string{
 			rand.Text(), id, strconv.FormatInt(seq, 10), strconv.Itoa(limit), strconv.Itoa(room),
 		}, namespaces...)...)
 		if err != nil {

@@ -151,7 +151,7 @@ func (r *redis) Put(ctx context.Context, entries ...sdk.Entry) error {
 	if len(entries) == 0 {
 		return nil
 	}
-	_, err := r.run(ctx, putScript, args...)
+	_, err := r.run(ctx, scripts().put, args...)
 	return err
 }
 
@@ -160,7 +160,7 @@ func (r *redis) Delete(ctx context.Context, namespace string, keys ...string) er
 	if len(keys) == 0 {
 		return nil
 	}
-	_, err := r.run(ctx, deleteScript, append([]string{milliseconds(deletionKept), escape(namespace)}, keys...)...)
+	_, err := r.run(ctx, scripts().delete, append([]string{milliseconds(deletionKept), escape(namespace)}, keys...)...)
 	return err
 }
 
@@ -172,7 +172,7 @@ func (r *redis) Add(ctx context.Context, namespace, key string, delta int64, ttl
 	if namespace == "" {
 		return 0, errorf("add: there is no namespace")
 	}
-	m, err := r.run(ctx, addScript, escape(namespace), key, strconv.FormatInt(delta, 10), milliseconds(max(ttl, time.Millisecond)))
+	m, err := r.run(ctx, scripts().add, escape(namespace), key, strconv.FormatInt(delta, 10), milliseconds(max(ttl, time.Millisecond)))
 	if err != nil {
 		return 0, err
 	}

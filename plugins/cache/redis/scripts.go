@@ -3,6 +3,7 @@ package redis
 import (
 	_ "embed" // of the scripts
 	"net/url"
+	"sync"
 
 	"github.com/redis/rueidis"
 )
@@ -24,16 +25,17 @@ var (
 	statsText string
 )
 
-// Each is known to Redis by its digest, and sent whole to one that has not seen
-// it yet.
-var (
-	putScript     = rueidis.NewLuaScript(prelude + putText)
-	deleteScript  = rueidis.NewLuaScript(prelude + deleteText)
-	addScript     = rueidis.NewLuaScript(prelude + addText)
-	changesScript = rueidis.NewLuaScript(prelude + changesText)
-	sweepScript   = rueidis.NewLuaScript(prelude + sweepText)
-	statsScript   = rueidis.NewLuaScript(prelude + statsText)
-)
+// scripts are each known to Redis by its digest, and sent whole to one that has not
+// seen it yet. They are made at the first call: other processes run this program, too.
+var scripts = sync.OnceValue(func() (s struct{ put, delete, add, changes, sweep, stats *rueidis.Lua }) {
+	s.put = rueidis.NewLuaScript(prelude + putText)
+	s.delete = rueidis.NewLuaScript(prelude + deleteText)
+	s.add = rueidis.NewLuaScript(prelude + addText)
+	s.changes = rueidis.NewLuaScript(prelude + changesText)
+	s.sweep = rueidis.NewLuaScript(prelude + sweepText)
+	s.stats = rueidis.NewLuaScript(prelude + statsText)
+	return s
+})
 
 // names are those of the keys in Redis: what they begin with.
 type names string

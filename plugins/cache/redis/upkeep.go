@@ -49,7 +49,7 @@ func (r *redis) sweep(ctx context.Context) {
 			return
 		default:
 		}
-		m, err := r.run(ctx, sweepScript, strconv.Itoa(portion), milliseconds(evictionKept))
+		m, err := r.run(ctx, scripts().sweep, strconv.Itoa(portion), milliseconds(evictionKept))
 		if err != nil {
 			return
 		}
@@ -69,7 +69,7 @@ func (r *redis) writeTally(ctx context.Context) (rueidis.RedisMessage, error) {
 	for _, c := range list {
 		args = append(args, escape(c.Namespace), strconv.FormatInt(c.Hits, 10), strconv.FormatInt(c.Misses, 10))
 	}
-	m, err := r.run(ctx, statsScript, args...)
+	m, err := r.run(ctx, scripts().stats, args...)
 	if err == nil {
 		r.tally.Written(list)
 	}
