@@ -149,14 +149,14 @@ func (i *Instance) supervise(ctx context.Context, l *life) {
 	b := backoff{Restart: i.catalog.options.Restart}
 	for l != nil {
 		pid, began := l.child.process().pid, time.Now()
-		hung := i.watch(ctx, l)
+		hung, parked := i.watch(ctx, l)
 		if ctx.Err() != nil {
 			i.absent(Stopped, notWanted)
 			i.catalog.end(l, goodbyeTime)
 			return
 		}
-		if reason := i.quarantine(); reason != "" {
-			i.out(reason)
+		if parked != "" {
+			i.out(parked)
 			i.catalog.end(l, goodbyeTime)
 			l = i.comeBack(ctx, &b)
 			continue
@@ -218,8 +218,8 @@ func (i *Instance) pause(ctx context.Context, wait time.Duration) bool {
 }
 
 // watch returns when the process has ended, when it has to be ended, and then
-// says why, or when ctx has ended.
-func (i *Instance) watch(ctx context.Context, l *life) (hung string) {
+// says why, or why an operator has it in quarantine, or when ctx has ended.
+func (i *Instance) watch(ctx context.Context, l *life) (hung, parked string) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	silent := make(chan string, 1)
@@ -228,24 +228,33 @@ func (i *Instance) watch(ctx context.Context, l *life) (hung string) {
 	if most := i.upstream.plugin.Load().Limits.Memory; most > 0 {
 		go l.weigh(ctx, most, over)
 	}
-	select {
-	case <-l.child.process().ended:
-	case <-ctx.Done():
-	case <-i.park:
-	case hung = <-silent:
-		if l.endsWithin(lastWordsTime) {
-			return "" // its connection ended just before itself
+	for {
+		select {
+		case <-l.child.process().ended:
+			return "", ""
+		case <-ctx.Done():
+			return "", ""
+		case <-i.park:
+			if parked = i.quarantine(); parked != "" {
+				return "", parked
+			} // else it was lifted again, as it may be during a start
+		case <-i.hurry: // of a quarantine that is over: it must not shorten the next
+		case hung = <-silent:
+			if l.endsWithin(lastWordsTime) {
+				return "", "" // its connection ended just before itself
+			}
+			l.child.kill()
+			l.endsWithin(killTime)
+			return hung, ""
+		case hung = <-over:
+			i.mu.Lock()
+			i.status.MemoryKills++
+			i.mu.Unlock()
+			l.child.kill()
+			l.endsWithin(killTime)
+			return hung, ""
 		}
-		l.child.kill()
-		l.endsWithin(killTime)
-	case hung = <-over:
-		i.mu.Lock()
-		i.status.MemoryKills++
-		i.mu.Unlock()
-		l.child.kill()
-		l.endsWithin(killTime)
 	}
-	return hung
 }
 
 // killTime is how long the end of a killed process is waited for. The next one
