@@ -64,7 +64,11 @@ func (r *reaper) watch(group int, folder string, start func(path string, args []
 			return nil
 		}
 	}
-	return r.begin(start)
+	err := r.begin(start)
+	if err != nil {
+		delete(r.watched, group) // the plugin does not start, and its id is soon another's
+	}
+	return err
 }
 
 // begin starts the process. The lock is held.
