@@ -120,13 +120,7 @@ func (r *reaper) tell(lines string) {
 
 // sweep kills what a plugin that has ended left behind outside its group, and
 // forgets the plugin.
-func (r *reaper) sweep(group int) {
-	r.mu.Lock()
-	folder, ok := r.watched[group]
-	r.mu.Unlock()
-	if !ok {
-		return
-	}
+func (r *reaper) sweep(group int, folder string) {
 	killAllMarked(func(f string) bool { return f == folder })
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -19,3 +19,14 @@ func TestReaperThatCanNotStartForgetsThePlugin(t *testing.T) {
 		t.Errorf("it watches %v", r.watched)
 	}
 }
+
+// The id of a group that has ended may be another plugin's before it is swept.
+func TestSweepLeavesTheNextOfTheSameId(t *testing.T) {
+	t.Parallel()
+	r := newReaper(self)
+	r.watched[4242] = "/run/2"
+	r.sweep(4242, "/run/1")
+	if r.watched[4242] != "/run/2" {
+		t.Errorf("it watches %v", r.watched)
+	}
+}
