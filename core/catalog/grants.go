@@ -35,7 +35,7 @@ func grantsOf(m sdk.Manifest, p *config.Plugin) (g Grants) {
 	return g
 }
 
-// tell says at the first start what does not fit. The plugin starts all the
+// tell says at an instance's first start what does not fit. The plugin starts all the
 // same: what it can't do without a grant, it knows best, and it can refuse.
 func (i *Instance) tell(g Grants) {
 	if len(g.Denied) > 0 {

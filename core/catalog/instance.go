@@ -114,7 +114,8 @@ func (i *Instance) start(ctx context.Context) (*life, error) {
 	m, pid := l.plugin.Manifest(), l.child.process().pid
 	i.mu.Lock()
 	s := &i.status
-	if !s.Started.IsZero() {
+	first := s.Started.IsZero()
+	if !first {
 		s.Restarts++
 	}
 	s.Name, s.Version, s.PID, s.State, s.Started = m.Name, m.Version, pid, Ready, time.Now()
@@ -124,7 +125,7 @@ func (i *Instance) start(ctx context.Context) (*life, error) {
 	s.Needs, s.Denied, s.Unasked = m.Needs, l.grants.Denied, l.grants.Unasked
 	i.present.Store(&presence{life: l})
 	i.mu.Unlock()
-	if epoch == 1 {
+	if first {
 		i.tell(l.grants)
 	}
 	level := hclog.Debug // of the first the summary at the router's start tells
