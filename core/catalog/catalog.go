@@ -100,7 +100,10 @@ func New(o Options) (*Catalog, error) {
 		options: o, self: o.Self, log: o.Log,
 		latest: make(map[string]*Instance), all: make(map[*Instance]struct{}),
 		cancelLoad: func() {},
-		selfSum:    sync.OnceValue(func() string { return fileSum(o.Self[0]) }),
+		selfSum: sync.OnceValue(func() string {
+			sum, _ := config.HashFile(o.Self[0]) // empty: not known
+			return sum
+		}),
 	}
 	var err error
 	if c.folder, err = newFolder(socketBases(o.RuntimeDir)...); err != nil {
