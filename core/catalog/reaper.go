@@ -84,9 +84,8 @@ func (r *reaper) begin(start func(string, []string, *os.ProcAttr) (*os.Process, 
 		return err
 	}
 	defer null.Close()
-	args := append(append([]string{}, r.self...), ReaperRole)
-	args[0] = os.Args[0]
-	child, err := start(r.self[0], args, &os.ProcAttr{
+	path, args := ours(r.self, ReaperRole)
+	child, err := start(path, args, &os.ProcAttr{
 		Dir: "/", Env: []string{"GOMAXPROCS=1"}, Files: []*os.File{in, null, null},
 		// Not in the group that a terminal or a service manager ends.
 		Sys: &syscall.SysProcAttr{Setpgid: true},
