@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -40,7 +39,7 @@ func grantsOf(m sdk.Manifest, p *config.Plugin) (g Grants) {
 func (i *Instance) tell(g Grants) {
 	if len(g.Denied) > 0 {
 		level := hclog.Info
-		if strings.HasPrefix(i.address, "plugin."+string(sdk.KindGuard)+".") { // which then lets pass what it does not see
+		if i.upstream.plugin.Load().Kind == sdk.KindGuard { // which then lets pass what it does not see
 			level = hclog.Warn
 		}
 		i.log.Log(level, "plugin needs what it is not granted, and goes without", "needs", g.Denied)

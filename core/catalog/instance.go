@@ -96,10 +96,7 @@ func (i *Instance) configJSON() []byte {
 // whether the plugin works now.
 func (i *Instance) retry() {
 	if i.Status().State == Quarantined {
-		select {
-		case i.hurry <- struct{}{}:
-		default:
-		}
+		tell(i.hurry)
 	}
 }
 
