@@ -73,7 +73,6 @@ func (unobserved) Exited(*config.Plugin, int, string)                  {}
 // Catalog runs plugins.
 type Catalog struct {
 	options Options
-	self    []string
 	log     hclog.Logger
 	folder  *folder
 	shared  sharedFolder
@@ -97,10 +96,13 @@ var errClosed = errors.New("the catalog of plugins is closed")
 func New(o Options) (*Catalog, error) {
 	o.fill()
 	c := &Catalog{
-		options: o, self: o.Self, log: o.Log,
+		options: o, log: o.Log,
 		latest: make(map[string]*Instance), all: make(map[*Instance]struct{}),
 		cancelLoad: func() {},
-		selfSum:    sync.OnceValue(func() string { return fileSum(o.Self[0]) }),
+		selfSum: sync.OnceValue(func() string {
+			sum, _ := config.HashFile(o.Self[0]) // empty: not known
+			return sum
+		}),
 	}
 	var err error
 	if c.folder, err = newFolder(socketBases(o.RuntimeDir)...); err != nil {

@@ -192,7 +192,7 @@ func sweep(base string) {
 			continue
 		}
 		// A plugin dies with its host, but its own children need not.
-		killMarked(func(folder string) bool { return filepath.Dir(folder) == path })
+		killAllMarked(func(folder string) bool { return filepath.Dir(folder) == path })
 		_ = os.RemoveAll(path)
 		_ = lock.Close()
 	}

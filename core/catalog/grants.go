@@ -2,7 +2,6 @@ package catalog
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -35,12 +34,12 @@ func grantsOf(m sdk.Manifest, p *config.Plugin) (g Grants) {
 	return g
 }
 
-// tell says at the first start what does not fit. The plugin starts all the
+// tell says at an instance's first start what does not fit. The plugin starts all the
 // same: what it can't do without a grant, it knows best, and it can refuse.
 func (i *Instance) tell(g Grants) {
 	if len(g.Denied) > 0 {
 		level := hclog.Info
-		if strings.HasPrefix(i.address, "plugin."+string(sdk.KindGuard)+".") { // which then lets pass what it does not see
+		if i.upstream.plugin.Load().Kind == sdk.KindGuard { // which then lets pass what it does not see
 			level = hclog.Warn
 		}
 		i.log.Log(level, "plugin needs what it is not granted, and goes without", "needs", g.Denied)

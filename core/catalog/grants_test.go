@@ -3,6 +3,7 @@ package catalog
 import (
 	"fmt"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/hashicorp/go-hclog"
@@ -54,5 +55,27 @@ func TestNeedsAndGrantsHaveToAgree(t *testing.T) {
 				t.Errorf("the log has\n%s", text)
 			}
 		})
+	}
+}
+
+// A reload that grants less is told of, too, and a restart is not.
+func TestGrantsThatAReloadChangesAreTold(t *testing.T) {
+	t.Parallel()
+	var log buffer
+	c := newCatalog(t, func(o *Options) { o.Log = hclog.New(&hclog.LoggerOptions{Output: &log, Level: hclog.Info}) })
+	p := plugin("prober", "asker")
+	p.Grants = []string{sdk.NeedBilledCalls, sdk.NeedSecret}
+	load(t, c, p)
+	const goesWithout = "plugin needs what it is not granted"
+	if text := log.String(); strings.Contains(text, goesWithout) {
+		t.Fatalf("the log has\n%s", text)
+	}
+	less := *p
+	less.Grants = []string{sdk.NeedSecret}
+	i := load(t, c, &less).Plugin(p.Address())
+	signalTo(t, i.Status().PID, syscall.SIGKILL)
+	eventually(t, "it is back", func() bool { s := i.Status(); return s.State == Ready && s.Restarts == 1 })
+	if text := log.String(); strings.Count(text, goesWithout) != 1 {
+		t.Errorf("the log has\n%s", text)
 	}
 }

@@ -96,10 +96,7 @@ func (i *Instance) configJSON() []byte {
 // whether the plugin works now.
 func (i *Instance) retry() {
 	if i.Status().State == Quarantined {
-		select {
-		case i.hurry <- struct{}{}:
-		default:
-		}
+		tell(i.hurry)
 	}
 }
 
@@ -114,7 +111,8 @@ func (i *Instance) start(ctx context.Context) (*life, error) {
 	m, pid := l.plugin.Manifest(), l.child.process().pid
 	i.mu.Lock()
 	s := &i.status
-	if !s.Started.IsZero() {
+	first := s.Started.IsZero()
+	if !first {
 		s.Restarts++
 	}
 	s.Name, s.Version, s.PID, s.State, s.Started = m.Name, m.Version, pid, Ready, time.Now()
@@ -124,7 +122,7 @@ func (i *Instance) start(ctx context.Context) (*life, error) {
 	s.Needs, s.Denied, s.Unasked = m.Needs, l.grants.Denied, l.grants.Unasked
 	i.present.Store(&presence{life: l})
 	i.mu.Unlock()
-	if epoch == 1 {
+	if first {
 		i.tell(l.grants)
 	}
 	level := hclog.Debug // of the first the summary at the router's start tells
@@ -149,14 +147,14 @@ func (i *Instance) supervise(ctx context.Context, l *life) {
 	b := backoff{Restart: i.catalog.options.Restart}
 	for l != nil {
 		pid, began := l.child.process().pid, time.Now()
-		hung := i.watch(ctx, l)
+		hung, parked := i.watch(ctx, l)
 		if ctx.Err() != nil {
 			i.absent(Stopped, notWanted)
 			i.catalog.end(l, goodbyeTime)
 			return
 		}
-		if reason := i.quarantine(); reason != "" {
-			i.out(reason)
+		if parked != "" {
+			i.out(parked)
 			i.catalog.end(l, goodbyeTime)
 			l = i.comeBack(ctx, &b)
 			continue
@@ -218,8 +216,8 @@ func (i *Instance) pause(ctx context.Context, wait time.Duration) bool {
 }
 
 // watch returns when the process has ended, when it has to be ended, and then
-// says why, or when ctx has ended.
-func (i *Instance) watch(ctx context.Context, l *life) (hung string) {
+// says why, or why an operator has it in quarantine, or when ctx has ended.
+func (i *Instance) watch(ctx context.Context, l *life) (hung, parked string) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	silent := make(chan string, 1)
@@ -228,24 +226,33 @@ func (i *Instance) watch(ctx context.Context, l *life) (hung string) {
 	if most := i.upstream.plugin.Load().Limits.Memory; most > 0 {
 		go l.weigh(ctx, most, over)
 	}
-	select {
-	case <-l.child.process().ended:
-	case <-ctx.Done():
-	case <-i.park:
-	case hung = <-silent:
-		if l.endsWithin(lastWordsTime) {
-			return "" // its connection ended just before itself
+	for {
+		select {
+		case <-l.child.process().ended:
+			return "", ""
+		case <-ctx.Done():
+			return "", ""
+		case <-i.park:
+			if parked = i.quarantine(); parked != "" {
+				return "", parked
+			} // else it was lifted again, as it may be during a start
+		case <-i.hurry: // of a quarantine that is over: it must not shorten the next
+		case hung = <-silent:
+			if l.endsWithin(lastWordsTime) {
+				return "", "" // its connection ended just before itself
+			}
+			l.child.kill()
+			l.endsWithin(killTime)
+			return hung, ""
+		case hung = <-over:
+			i.mu.Lock()
+			i.status.MemoryKills++
+			i.mu.Unlock()
+			l.child.kill()
+			l.endsWithin(killTime)
+			return hung, ""
 		}
-		l.child.kill()
-		l.endsWithin(killTime)
-	case hung = <-over:
-		i.mu.Lock()
-		i.status.MemoryKills++
-		i.mu.Unlock()
-		l.child.kill()
-		l.endsWithin(killTime)
 	}
-	return hung
 }
 
 // killTime is how long the end of a killed process is waited for. The next one

@@ -39,9 +39,8 @@ func (p *program) launcher(self []string) (path string, args, env []string, err 
 	if err != nil {
 		return "", nil, nil, err
 	}
-	args = append(append([]string{}, self...), LauncherRole)
-	args[0] = os.Args[0]
-	return self[0], args, []string{launchVar + "=" + string(b)}, nil
+	path, args = ours(self, LauncherRole)
+	return path, args, []string{launchVar + "=" + string(b)}, nil
 }
 
 // limitsItself reports whether the program has to go through a launcher.

@@ -73,7 +73,7 @@ func (c *Catalog) begin(ctx context.Context, up *upstream, checkOnly bool) (_ *l
 	if err := l.start(ctx, c, p, checkOnly); err != nil {
 		return nil, err
 	}
-	if err := l.describe(ctx, p); err != nil {
+	if err := l.describe(p); err != nil {
 		return nil, err
 	}
 	if err := l.configure(ctx, c, up, checkOnly); err != nil {
@@ -91,7 +91,7 @@ func (c *Catalog) introduce(ctx context.Context, p *config.Plugin) (_ *life, err
 	ctx, cancel := l.startContext(ctx, p, c.log)
 	defer cancel()
 	if err = l.start(ctx, c, p, true); err == nil {
-		err = l.describe(ctx, p)
+		err = l.describe(p)
 	}
 	if err != nil {
 		err = l.failure(ctx, p, err)
@@ -162,7 +162,7 @@ func (l *life) prepare(c *Catalog, p *config.Plugin, checkOnly bool) (prog *prog
 			l.user = nil
 		}
 	}
-	if prog, err = newProgram(c.self, p, l.user); err != nil || checkOnly {
+	if prog, err = newProgram(c.options.Self, p, l.user); err != nil || checkOnly {
 		return prog, err
 	}
 	if l.home, err = c.dataDir(p); err == nil && l.user != nil {
@@ -177,7 +177,7 @@ func (l *life) prepare(c *Catalog, p *config.Plugin, checkOnly bool) (prog *prog
 	return prog, nil
 }
 
-func (l *life) describe(_ context.Context, p *config.Plugin) error {
+func (l *life) describe(p *config.Plugin) error {
 	m := l.plugin.Manifest()
 	if p.Kind != "" && !slices.Contains(m.Kinds, p.Kind) { // of a bare program no kind is expected
 		return fmt.Errorf("%s: the plugin %s is no %s, its kinds are %v", who(p), m.Name, p.Kind, m.Kinds)

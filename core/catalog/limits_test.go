@@ -40,6 +40,13 @@ func TestPluginOverItsMemoryDiesAlone(t *testing.T) {
 	if now := neighbour.Status(); now.PID != its.PID || now.State != Ready {
 		t.Errorf("its neighbour is %+v", now)
 	}
+	anew, err := c.Load(t.Context(), []*config.Plugin{greedy}, greedy.Address())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := anew.Plugin(greedy.Address()).Status(); s.MemoryKills != 1 || s.Restarts != 1 {
+		t.Errorf("the kills of the instance before are forgotten: %+v", s)
+	}
 }
 
 // What a plugin's children use is its own.

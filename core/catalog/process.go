@@ -145,7 +145,9 @@ func (s *spawner) start(p *program) (proc *process, stdout, stderr *os.File, err
 		delete(s.running, proc)
 		s.mu.Unlock()
 		close(proc.ended)
-		s.reaper.sweep(proc.pid)
+		if p.foreign {
+			s.reaper.sweep(proc.pid, p.folder)
+		}
 	}()
 	return proc, stdout, stderr, nil
 }

@@ -54,9 +54,8 @@ func (p *program) close() {
 // comes between. Of a script that an interpreter reads, that can't be said.
 func newProgram(self []string, p *config.Plugin, as *user) (*program, error) {
 	if len(p.Command) == 0 {
-		args := append(slices.Clone(self), string(p.Kind)+"/"+p.Builtin)
-		args[0] = os.Args[0] // /proc/self/exe says little in a list of processes
-		return &program{name: p.Builtin, path: self[0], args: args, limits: p.Limits}, nil
+		path, args := ours(self, string(p.Kind)+"/"+p.Builtin)
+		return &program{name: p.Builtin, path: path, args: args, limits: p.Limits}, nil
 	}
 
 	path, err := exec.LookPath(p.Command[0])
@@ -97,6 +96,13 @@ func newProgram(self []string, p *config.Plugin, as *user) (*program, error) {
 	}
 	prog.path = "/proc/self/fd/" + strconv.Itoa(programFD)
 	return prog, nil
+}
+
+// ours is the command by which this program takes a role, see [Options].Self.
+func ours(self []string, role string) (path string, args []string) {
+	args = append(slices.Clone(self), role)
+	args[0] = os.Args[0] // /proc/self/exe says little in a list of processes
+	return self[0], args
 }
 
 // pin is the checksum that a file has to have, by sha256 in the configuration

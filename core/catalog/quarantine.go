@@ -87,7 +87,7 @@ func (i *Instance) follow(old *Instance) {
 	s := old.Status()
 	i.calls.Store(s.Calls)
 	i.errors.Store(s.Errors)
-	i.status.Restarts, i.status.Epoch = s.Restarts, s.Epoch
+	i.status.Restarts, i.status.MemoryKills, i.status.Epoch = s.Restarts, s.MemoryKills, s.Epoch
 	if reason := old.quarantine(); reason != "" {
 		i.Quarantine(reason)
 	}

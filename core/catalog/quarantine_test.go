@@ -48,6 +48,22 @@ func TestQuarantineByHandLastsUntilItIsLifted(t *testing.T) {
 	}
 }
 
+// Where the word came and was taken back during a start, it is heard only when
+// it is worth nothing any more.
+func TestQuarantineThatWasLiftedEndsNothing(t *testing.T) {
+	t.Parallel()
+	i := loadEcho(t, newCatalog(t))
+	before := i.Status()
+	for range 2 { // once the second is heard the first was dealt with
+		tell(i.hurry)
+		tell(i.park)
+		eventually(t, "it is heard", func() bool { return len(i.park) == 0 && len(i.hurry) == 0 })
+	}
+	if now := i.Status(); now.PID != before.PID || now.Restarts != 0 || now.LastExit != "" || now.State != Ready {
+		t.Errorf("status was %+v, is %+v", before, now)
+	}
+}
+
 // Calls under way are answered before a process ends that is not wanted any more.
 func TestAnOldProcessEndsAfterItsLastCall(t *testing.T) {
 	t.Parallel()

@@ -64,7 +64,11 @@ func (r *reaper) watch(group int, folder string, start func(path string, args []
 			return nil
 		}
 	}
-	return r.begin(start)
+	err := r.begin(start)
+	if err != nil {
+		delete(r.watched, group) // the plugin does not start, and its id is soon another's
+	}
+	return err
 }
 
 // begin starts the process. The lock is held.
@@ -80,9 +84,8 @@ func (r *reaper) begin(start func(string, []string, *os.ProcAttr) (*os.Process, 
 		return err
 	}
 	defer null.Close()
-	args := append(append([]string{}, r.self...), ReaperRole)
-	args[0] = os.Args[0]
-	child, err := start(r.self[0], args, &os.ProcAttr{
+	path, args := ours(r.self, ReaperRole)
+	child, err := start(path, args, &os.ProcAttr{
 		Dir: "/", Env: []string{"GOMAXPROCS=1"}, Files: []*os.File{in, null, null},
 		// Not in the group that a terminal or a service manager ends.
 		Sys: &syscall.SysProcAttr{Setpgid: true},
@@ -116,13 +119,7 @@ func (r *reaper) tell(lines string) {
 
 // sweep kills what a plugin that has ended left behind outside its group, and
 // forgets the plugin.
-func (r *reaper) sweep(group int) {
-	r.mu.Lock()
-	folder, ok := r.watched[group]
-	r.mu.Unlock()
-	if !ok {
-		return
-	}
+func (r *reaper) sweep(group int, folder string) {
 	killAllMarked(func(f string) bool { return f == folder })
 	r.mu.Lock()
 	defer r.mu.Unlock()

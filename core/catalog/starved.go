@@ -65,7 +65,7 @@ type hunger struct {
 	then  share
 }
 
-// look comes after most of the time: nearly all answers are there by then, and
+// look comes after a part of the time: nearly all answers are there by then, and
 // cost no look.
 func (h *hunger) look() {
 	h.begun = time.Time{}

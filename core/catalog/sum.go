@@ -3,10 +3,10 @@ package catalog
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,14 +41,15 @@ func (i *Instance) SHA256() string {
 // sumOf is empty where a file can't be read, or is newer than the process.
 func sumOf(p *config.Plugin, started time.Time) string {
 	program, err := exec.LookPath(p.Command[0])
+	if err == nil {
+		program, err = filepath.Abs(program)
+	}
 	if err != nil {
 		return ""
 	}
-	files := []string{program}
-	for _, arg := range p.Command[1:] {
-		if info, err := os.Stat(arg); strings.ContainsRune(arg, filepath.Separator) && err == nil && info.Mode().IsRegular() {
-			files = append(files, arg)
-		}
+	files := p.Files()
+	if !slices.Contains(files, program) { // it was found by PATH
+		files = append([]string{program}, files...)
 	}
 	sums := make([]string, len(files))
 	for i, name := range files {
@@ -56,7 +57,7 @@ func sumOf(p *config.Plugin, started time.Time) string {
 		if err != nil || info.ModTime().After(started) {
 			return ""
 		}
-		if sums[i] = fileSum(name); sums[i] == "" {
+		if sums[i], err = config.HashFile(name); err != nil {
 			return ""
 		}
 	}
@@ -65,17 +66,4 @@ func sumOf(p *config.Plugin, started time.Time) string {
 	}
 	all := sha256.Sum256([]byte(strings.Join(sums, "\n")))
 	return hex.EncodeToString(all[:])
-}
-
-func fileSum(name string) string {
-	f, err := os.Open(name)
-	if err != nil {
-		return ""
-	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return ""
-	}
-	return hex.EncodeToString(h.Sum(nil))
 }

@@ -1,8 +1,7 @@
 // Package cli is the command line: one file per command, named after it.
 //
 //	cli.go       Main: the root command, signals, exit codes
-//	serve.go     the router itself, sink.go: its log, pages.go: memory that only its
-//	             start needs
+//	serve.go     the router itself, sink.go: its log
 //	config.go    validate and fmt; plan.go and reload.go: another configuration
 //	explain.go   what would become of a request; replay.go: of recorded ones
 //	key.go       an API key for a client
@@ -16,6 +15,7 @@
 //
 //	operator.go  how a running router is asked
 //	program.go   a plugin's program, from arguments
+//	pages.go     what the router and our plugins do for a small memory
 package cli
 
 import (

@@ -134,6 +134,22 @@ func TestLongFilesArePutAside(t *testing.T) {
 	}
 }
 
+// A file that can't be put aside grows, and none of those before is lost for it.
+func TestAFileThatCanNotBePutAsideGoesOn(t *testing.T) {
+	t.Parallel()
+	cfg := inFile(t)
+	cfg.MaxSize = 4 * lineSize
+	if err := os.MkdirAll(filepath.Join(cfg.File+".2", "full"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	newRecords(t, cfg).put(20)
+	older, _ := read(t, cfg.File+".1")
+	newer, _ := read(t, cfg.File)
+	if all := append(older, newer...); len(all) != 20 || all[0] != "d-1" || all[19] != "d-20" {
+		t.Errorf("of 20 records there are %q", all)
+	}
+}
+
 func TestNoFileIsKept(t *testing.T) {
 	t.Parallel()
 	cfg := inFile(t)

@@ -132,10 +132,9 @@ func (w *writer) there() error {
 // new one. Where that can't be, the old one goes on.
 func (w *writer) putAside() error {
 	name := func(i int) string { return w.cfg.File + "." + strconv.Itoa(i) }
-	var errs []error
 	for i := w.cfg.Keep; i > 1; i-- {
 		if err := os.Rename(name(i-1), name(i)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			errs = append(errs, err)
+			return err
 		}
 	}
 	var err error
@@ -145,10 +144,10 @@ func (w *writer) putAside() error {
 		err = os.Remove(w.cfg.File)
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return errors.Join(append(errs, err)...)
+		return err
 	}
 	w.end()
-	return errors.Join(append(errs, w.open())...)
+	return w.open()
 }
 
 // sync brings to the disk what has waited long enough, and answers when the

@@ -10,8 +10,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	"github.com/smart-ai-router/smartrouter/core/config"
 	"github.com/smart-ai-router/smartrouter/sdk"
@@ -139,23 +137,14 @@ func (i *inspect) question(q *Request) question[host.Ruling] {
 }
 
 // The pauses before a guard that is down is asked again, within the step's
-// time-out: it is usually back within some milliseconds, and nobody passes
-// meanwhile.
+// time-out: nobody passes meanwhile.
 const guardBackoff, guardMaxBackoff = 5 * time.Millisecond, 80 * time.Millisecond
 
 func (i *inspect) ask(ctx context.Context, facts sdk.Request, prompt []byte) (host.Ruling, error) {
-	for pause := guardBackoff; ; pause = min(2*pause, guardMaxBackoff) {
+	return patient(ctx, guardBackoff, guardMaxBackoff, func() (host.Ruling, error) {
 		i.counts.asked.Add(1)
-		r, err := i.plugin.Guard.Inspect(ctx, facts, prompt)
-		if status.Code(err) != codes.Unavailable {
-			return r, err
-		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return r, err
-		}
-	}
+		return i.plugin.Guard.Inspect(ctx, facts, prompt)
+	})
 }
 
 // prompt is what the guard is shown. What is too much for the step is as bad as

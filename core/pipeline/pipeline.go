@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/smart-ai-router/smartrouter/core/board"
 	"github.com/smart-ai-router/smartrouter/core/config"
@@ -273,5 +275,21 @@ func unavailable(step string, err error) *Rejection {
 	return &Rejection{
 		Status: 503, Code: "step_unavailable",
 		Message: fmt.Sprintf("The router's step %q %s. Try again in a moment.", step, reason),
+	}
+}
+
+// patient asks a plugin again after a pause, from first to most, for as long as it
+// has no process and ctx lasts: it is usually back within some milliseconds.
+func patient[T any](ctx context.Context, first, most time.Duration, ask func() (T, error)) (T, error) {
+	for pause := first; ; pause = min(2*pause, most) {
+		answer, err := ask()
+		if status.Code(err) != codes.Unavailable {
+			return answer, err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return answer, err
+		}
 	}
 }

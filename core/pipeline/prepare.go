@@ -10,9 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-
 	"github.com/smart-ai-router/smartrouter/core/board"
 	"github.com/smart-ai-router/smartrouter/core/config"
 	"github.com/smart-ai-router/smartrouter/sdk"
@@ -92,7 +89,7 @@ func (p *prepared) usable(now time.Time) (*sdk.Prepared, error) {
 var preparedFor = sdk.Lease{Fresh: time.Hour, Stale: 24 * time.Hour}
 
 // adapterBackoff is the pause before an adapter that was down is asked again,
-// within the step's time-out: it is usually back within some milliseconds.
+// within the step's time-out.
 const adapterBackoff = 5 * time.Millisecond
 
 // NewPreparer knows no adapter yet. A nil clock is time.Now.
@@ -201,29 +198,23 @@ func (p *Preparer) question(c *board.Channel, k prepareKey) question[prepared] {
 	return question[prepared]{
 		now: p.now, timeout: p.adapters.Load().timeout, lease: preparedFor,
 		ask: func(ctx context.Context) (prepared, sdk.Lease, error) {
-			for {
+			answer, err := patient(ctx, adapterBackoff, adapterBackoff, func() (prepared, error) {
 				adapter, err := p.adapter(c) // another one, where a reload comes between two tries
 				if err != nil {
-					return prepared{}, sdk.Lease{}, err
+					return prepared{}, err
 				}
 				p.counts.asked.Add(1)
 				epoch := adapter.Epoch()
 				out, err := adapter.Adapter.Prepare(ctx, c.Info, k.model, k.endpoint, k.stream)
-				switch {
-				case err == nil:
-					answer := prepared{Prepared: &out, epoch: epoch}
-					return answer, answer.lease(p.now()), nil
-				case sdk.IsUnsupported(err):
-					return prepared{unsupported: err, epoch: epoch}, preparedFor, nil
-				case status.Code(err) != codes.Unavailable:
-					return prepared{}, sdk.Lease{}, err
+				if sdk.IsUnsupported(err) {
+					return prepared{unsupported: err, epoch: epoch}, nil
 				}
-				select {
-				case <-time.After(adapterBackoff):
-				case <-ctx.Done():
-					return prepared{}, sdk.Lease{}, err
-				}
+				return prepared{Prepared: &out, epoch: epoch}, err
+			})
+			if err != nil {
+				return prepared{}, sdk.Lease{}, err
 			}
+			return answer, answer.lease(p.now()), nil
 		},
 	}
 }
@@ -231,9 +222,9 @@ func (p *Preparer) question(c *board.Channel, k prepareKey) question[prepared] {
 // lease is the adapter's own or the default, but a minted token is renewed
 // before it runs out.
 func (p *prepared) lease(now time.Time) sdk.Lease {
-	span := p.Lease
-	if span.IsZero() {
-		span = preparedFor
+	span := preparedFor
+	if p.unsupported == nil && !p.Lease.IsZero() {
+		span = p.Lease
 	}
 	if !p.minted() || p.Auth.Expires.IsZero() {
 		return span

@@ -3,10 +3,6 @@ package pipeline
 import (
 	"context"
 	"fmt"
-	"time"
-
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	"github.com/smart-ai-router/smartrouter/core/board"
 	"github.com/smart-ai-router/smartrouter/sdk"
@@ -51,21 +47,13 @@ type translator struct {
 func translated[T any](ctx context.Context, t *translator, ask func(context.Context, sdk.Translator) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeout(ctx, t.preparer.adapters.Load().timeout)
 	defer cancel()
-	for {
-		var out T
+	return patient(ctx, adapterBackoff, adapterBackoff, func() (out T, err error) {
 		now, err := t.preparer.fluent(t.channel)
-		if err == nil {
-			out, err = ask(ctx, now)
-		}
-		if status.Code(err) != codes.Unavailable {
+		if err != nil {
 			return out, err
 		}
-		select {
-		case <-time.After(adapterBackoff):
-		case <-ctx.Done():
-			return out, err
-		}
-	}
+		return ask(ctx, now)
+	})
 }
 
 // TranslateRequest is part of sdk.Translator.

@@ -7,9 +7,6 @@ import (
 	"github.com/smart-ai-router/smartrouter/core/pipeline"
 )
 
-// target is a model on a channel.
-type target struct{ channel, model string }
-
 // figures of a candidate, as far as they are known.
 type figures struct {
 	input, output *float64 // US dollars per million tokens
@@ -17,33 +14,33 @@ type figures struct {
 }
 
 // recorded are the figures of a record's candidates.
-func recorded(d *decision.Decision) map[target]*figures {
-	out := make(map[target]*figures, len(d.Candidates))
+func recorded(d *decision.Decision) map[decision.Target]*figures {
+	out := make(map[decision.Target]*figures, len(d.Candidates))
 	for i := range d.Candidates {
 		c := &d.Candidates[i]
-		out[target{c.Channel, c.Model}] = &figures{input: c.InputPrice, output: c.OutputPrice, ttft: time.Duration(c.TTFT)}
+		out[decision.Target{Channel: c.Channel, Model: c.Model}] = &figures{input: c.InputPrice, output: c.OutputPrice, ttft: time.Duration(c.TTFT)}
 	}
 	return out
 }
 
 // offered are the figures of the candidates in a question.
-func offered(q *pipeline.Question) map[target]*figures {
-	out := make(map[target]*figures, len(q.Live))
+func offered(q *pipeline.Question) map[decision.Target]*figures {
+	out := make(map[decision.Target]*figures, len(q.Live))
 	for _, l := range q.Live {
 		c := &q.Generation.Candidates[l.Ref]
-		out[target{c.Channel.Name, c.Model}] = &figures{input: c.InputPrice, output: c.OutputPrice, ttft: l.TTFT}
+		out[decision.Target{Channel: c.Channel.Name, Model: c.Model}] = &figures{input: c.InputPrice, output: c.OutputPrice, ttft: l.TTFT}
 	}
 	return out
 }
 
 // expect is the mean of a figure over the first tier, each target by its share
 // of the requests; not ok: the figure of some target is not known.
-func expect(tiers []decision.Tier, known map[target]*figures, figure func(*figures) (float64, bool)) (mean float64, ok bool) {
+func expect(tiers []decision.Tier, known map[decision.Target]*figures, figure func(*figures) (float64, bool)) (mean float64, ok bool) {
 	if len(tiers) == 0 {
 		return 0, false
 	}
 	for t, share := range decision.Shares(tiers[0]) {
-		f := known[target{t.Channel, t.Model}]
+		f := known[t]
 		if f == nil {
 			return 0, false
 		}
@@ -70,7 +67,7 @@ func cost(u *decision.Tokens) func(*figures) (float64, bool) {
 func seconds(f *figures) (float64, bool) { return f.ttft.Seconds(), f.ttft > 0 }
 
 // sightings are how the last try at each target ended, as the records come.
-type sightings map[target]sighting
+type sightings map[decision.Target]sighting
 
 type sighting struct {
 	at     time.Time
@@ -85,7 +82,7 @@ func (s sightings) see(d *decision.Decision) {
 	for i := range d.Attempts {
 		a := &d.Attempts[i]
 		end := d.Time.Add(time.Duration(a.Start + a.Duration))
-		if t := (target{a.Channel, a.Model}); !end.Before(s[t].at) {
+		if t := (decision.Target{Channel: a.Channel, Model: a.Model}); !end.Before(s[t].at) {
 			s[t] = sighting{end, a.Class != "ok"}
 		}
 	}
@@ -93,10 +90,10 @@ func (s sightings) see(d *decision.Decision) {
 
 // failing tells whether a target failed at that time: in the request itself, or
 // when it was tried last before.
-func (s sightings) failing(d *decision.Decision, t target) bool {
+func (s sightings) failing(d *decision.Decision, t decision.Target) bool {
 	failed, tried := false, false
 	for i := range d.Attempts {
-		if a := &d.Attempts[i]; a.Channel == t.channel && a.Model == t.model {
+		if a := &d.Attempts[i]; a.Channel == t.Channel && a.Model == t.Model {
 			failed, tried = a.Class != "ok", true
 		}
 	}
@@ -111,7 +108,7 @@ func (s sightings) failing(d *decision.Decision, t target) bool {
 func (s sightings) lost(d *decision.Decision, tiers []decision.Tier) bool {
 	for _, t := range tiers {
 		for _, p := range t.Picks {
-			if !s.failing(d, target{p.Channel, p.Model}) {
+			if !s.failing(d, decision.Target{Channel: p.Channel, Model: p.Model}) {
 				return false
 			}
 		}
@@ -125,7 +122,7 @@ func (s sightings) firstFails(d *decision.Decision, tiers []decision.Tier) (shar
 		return 1
 	}
 	for t, part := range decision.Shares(tiers[0]) {
-		if s.failing(d, target{t.Channel, t.Model}) {
+		if s.failing(d, t) {
 			share += part
 		}
 	}

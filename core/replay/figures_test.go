@@ -17,10 +17,10 @@ func tiers(names ...string) (out []decision.Tier) {
 func TestFiguresAreThoseOfTheFirstTierByShare(t *testing.T) {
 	t.Parallel()
 	dear, cheap, free := 10.0, 1.0, 0.0
-	known := map[target]*figures{
-		{"a", "m"}: {input: &dear, output: &dear, ttft: 100 * time.Millisecond},
-		{"b", "m"}: {input: &cheap, output: &free, ttft: 300 * time.Millisecond},
-		{"c", "m"}: {},
+	known := map[decision.Target]*figures{
+		{Channel: "a", Model: "m"}: {input: &dear, output: &dear, ttft: 100 * time.Millisecond},
+		{Channel: "b", Model: "m"}: {input: &cheap, output: &free, ttft: 300 * time.Millisecond},
+		{Channel: "c", Model: "m"}: {},
 	}
 	both := []decision.Tier{{Picks: []decision.Pick{{Channel: "a", Model: "m", Weight: 3}, {Channel: "b", Model: "m", Weight: 1}}}}
 	used := &decision.Tokens{Input: 1e6, Output: 1e6}
@@ -87,7 +87,7 @@ func TestTargetsFailAsTheRecordsSaw(t *testing.T) {
 		}
 	}
 	s.see(record(-time.Minute, try("b", "upstream"))) // older news
-	if s.failing(record(2*time.Second), target{"b", "m"}) {
+	if s.failing(record(2*time.Second), decision.Target{Channel: "b", Model: "m"}) {
 		t.Error("an older try is believed over a newer one")
 	}
 }

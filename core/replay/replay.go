@@ -156,7 +156,7 @@ func (r *run) lost(d *decision.Decision) bool {
 }
 
 // add takes a record in where the figure is known of both choices.
-func (c *Change) add(before, after []decision.Tier, was, is map[target]*figures, figure func(*figures) (float64, bool)) {
+func (c *Change) add(before, after []decision.Tier, was, is map[decision.Target]*figures, figure func(*figures) (float64, bool)) {
 	b, ok := expect(before, was, figure)
 	if !ok {
 		return

@@ -127,7 +127,7 @@ func boardOf(c *config.Config, listed listing) *board.Board {
 type answer struct {
 	tiers []decision.Tier
 	// candidates are the figures of what was offered, by target.
-	candidates map[target]*figures
+	candidates map[decision.Target]*figures
 	took       time.Duration
 	// nobody: no channel of the configuration has the model, or no route takes it.
 	nobody bool

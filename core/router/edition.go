@@ -51,7 +51,7 @@ func (r *Router) build(ctx context.Context, cfg *config.Config, last *edition, a
 		}
 	}()
 	e.state = &server.State{
-		Config: cfg, Print: cfg.Fingerprint(r.data.pepper), Since: time.Now(), Keys: keys, Board: r.board, Dispatcher: r.dispatcher, Pins: r.pins, Plugins: e.statuses, Fleet: r.fleet.Status,
+		Config: cfg, Print: cfg.Fingerprint(r.data.pepper), Since: time.Now(), Keys: keys, Board: r.board, Dispatcher: r.dispatcher, Pins: r.pins, Plugins: e.plugins.Plugins, Fleet: r.fleet.Status,
 		Pipelines: make(map[*config.Pipeline]*pipeline.Pipeline),
 	}
 	for _, c := range cfg.Pipelines {
@@ -98,15 +98,6 @@ func (e *edition) plugin(c *config.Plugin) pipeline.Plugin {
 		p = e.watch(c, p)
 	}
 	return p
-}
-
-// statuses of the plugins now.
-func (e *edition) statuses() []catalog.Status {
-	var out []catalog.Status
-	for _, i := range e.plugins.Plugins() {
-		out = append(out, i.Details())
-	}
-	return out
 }
 
 // pipeline of a name; nil: there is none.

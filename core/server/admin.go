@@ -71,8 +71,11 @@ func (st *State) Status() Status {
 	view := st.Board.View()
 	out := Status{
 		Config: ConfigStatus{Path: st.Config.Path, Hash: st.Print, Since: st.Since},
-		Models: len(view.Names()), Plugins: st.Plugins(), Channels: st.Channels(time.Now()),
+		Models: len(view.Names()), Channels: st.Channels(time.Now()),
 		Fleet: st.fleetStatus(),
+	}
+	for _, i := range st.Plugins() {
+		out.Plugins = append(out.Plugins, i.Details())
 	}
 	for _, p := range st.Config.Pipelines {
 		pl := st.Pipelines[p]

@@ -317,8 +317,9 @@ func (c *snapshot) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(channelInFlight, prometheus.GaugeValue, float64(c.InFlight()), c.Config.Name)
 		ch <- prometheus.MustNewConstMetric(channelQueued, prometheus.GaugeValue, float64(c.Queued()), c.Config.Name)
 	}
-	for _, p := range st.Plugins() {
-		up := 0.0
+	for _, i := range st.Plugins() {
+		// Not its Details: to sum up the memory of a process is dear.
+		p, up := i.Status(), 0.0
 		if p.State == catalog.Ready {
 			up = 1
 		}

@@ -36,8 +36,8 @@ type State struct {
 	Fleet func() *fleet.Status
 	// Telemetry follows requests; nil: nobody does.
 	Telemetry *telemetry.Telemetry
-	// Plugins are the plugin processes as they are now.
-	Plugins func() []catalog.Status
+	// Plugins are those that run, by address.
+	Plugins func() []*catalog.Instance
 
 	users users
 }

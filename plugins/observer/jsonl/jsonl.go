@@ -31,6 +31,7 @@ type log struct {
 	size   int64
 	synced time.Time
 	timer  *time.Timer // nil: all is on the disk
+	told   time.Time   // of a file that is not put aside
 }
 
 // New is the plugin.
@@ -115,9 +116,11 @@ func (l *log) there(more int64) error {
 		}
 	}
 	if l.file != nil && l.size > 0 && l.size+more > int64(l.MaxSize) {
-		l.shut()
-		if err := l.putAside(); err != nil {
-			return err
+		if err := l.putAside(); err == nil {
+			l.shut()
+		} else if time.Since(l.told) >= tellEvery {
+			sdk.Log.Warn("a file that is too long is not put aside", "file", l.File, "err", err)
+			l.told = time.Now()
 		}
 	}
 	if l.file == nil {
@@ -126,6 +129,10 @@ func (l *log) there(more int64) error {
 	return nil
 }
 
+// tellEvery is how often the log says that the file is too long.
+const tellEvery = time.Minute
+
+// putAside renames the files. Where that can't be, the old one goes on.
 func (l *log) putAside() error {
 	name := func(i int) string { return l.File + "." + strconv.Itoa(i) }
 	for i := l.Keep; i > 1; i-- {

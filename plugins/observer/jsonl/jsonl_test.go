@@ -76,6 +76,32 @@ func TestNoneIsPutAside(t *testing.T) {
 	}
 }
 
+// A file that can't be put aside grows.
+func TestFileThatCanNotBePutAsideGoesOn(t *testing.T) {
+	t.Parallel()
+	for _, keep := range []int{1, 2} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "requests.jsonl")
+		if err := os.MkdirAll(filepath.Join(path+"."+fmt.Sprint(keep), "full"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		l := open(t, dir, func(l *log) { l.MaxSize, l.Keep = 1024, keep })
+		want := ""
+		for i := range 5 {
+			record := fmt.Sprint(i, strings.Repeat("x", 600))
+			tell(t, l, record)
+			want += record + "\n"
+		}
+		var got string
+		for i := keep - 1; i > 0; i-- {
+			got += content(t, path+"."+fmt.Sprint(i))
+		}
+		if got += content(t, path); got != want {
+			t.Errorf("of %d bytes there are %d, where %d files are kept", len(want), len(got), keep)
+		}
+	}
+}
+
 func TestLineThatACrashHasCutIsEnded(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "requests.jsonl")

@@ -65,7 +65,7 @@ func (s *selector) reason(r ranked, c *sdk.Candidate, tokens int64, from origin)
 		b = strconv.AppendFloat(b, km, 'f', 0, 64)
 		b = append(b, " km"...)
 	}
-	t := s.traitsOf(c)
+	t := s.known.traitsOf(s, c)
 	switch {
 	case t.free:
 		fact("free")

@@ -152,12 +152,13 @@ func (s *selector) missing(kept, all []ranked, cs []sdk.Candidate) []ranked {
 	return list
 }
 
-// memo keeps the fixed part of scores by the candidates' refs. A ref means
-// something else in the next generation, so an entry is believed only for the
-// same channel, of which each generation has its own, and model.
+// memo keeps the traits and the fixed part of scores by the candidates' refs. A
+// ref means something else in the next generation, so an entry is believed only
+// for the same channel, of which each generation has its own, and model.
 type memo struct {
 	mu     sync.RWMutex
 	scores []fixedScore
+	traits []traits // apart, as all scores are read for a plan and few traits
 }
 
 type fixedScore struct {
@@ -174,14 +175,11 @@ func (m *memo) each(s *selector, cs []sdk.Candidate, use func(i int, fixed float
 	var fresh []int
 	m.mu.RLock()
 	for i := range cs {
-		c := &cs[i]
-		if int(c.Ref) < len(m.scores) {
-			if k := &m.scores[c.Ref]; k.channel == c.Channel && k.model == c.Model {
-				use(i, k.score)
-				continue
-			}
+		if c := &cs[i]; m.has(c) {
+			use(i, m.scores[c.Ref].score)
+		} else {
+			fresh = append(fresh, i)
 		}
-		fresh = append(fresh, i)
 	}
 	m.mu.RUnlock()
 	if len(fresh) == 0 {
@@ -191,14 +189,35 @@ func (m *memo) each(s *selector, cs []sdk.Candidate, use func(i int, fixed float
 	defer m.mu.Unlock()
 	for _, i := range fresh {
 		c := &cs[i]
-		score := s.traitsOf(c).fixed(&s.shares)
+		t := s.traitsOf(c)
+		score := t.fixed(&s.shares)
 		use(i, score)
 		if c.Ref >= maxRef {
 			continue
 		}
 		if n := int(c.Ref) + 1; n > len(m.scores) {
 			m.scores = slices.Grow(m.scores, n-len(m.scores))[:n]
+			m.traits = slices.Grow(m.traits, n-len(m.traits))[:n]
 		}
-		m.scores[c.Ref] = fixedScore{c.Channel, c.Model, score}
+		m.scores[c.Ref], m.traits[c.Ref] = fixedScore{c.Channel, c.Model, score}, t
 	}
+}
+
+// has reports whether the entry at the candidate's ref is its own. The lock is held.
+func (m *memo) has(c *sdk.Candidate) bool {
+	if int(c.Ref) >= len(m.scores) {
+		return false
+	}
+	k := &m.scores[c.Ref]
+	return k.channel == c.Channel && k.model == c.Model
+}
+
+// traitsOf a candidate that was scored.
+func (m *memo) traitsOf(s *selector, c *sdk.Candidate) traits {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.has(c) {
+		return m.traits[c.Ref]
+	}
+	return s.traitsOf(c)
 }

@@ -306,7 +306,7 @@ func TestIsLocal(t *testing.T) {
 	}
 }
 
-// The known scores are by ref, and refs are given anew in each generation.
+// What is known is by ref, and refs are given anew in each generation.
 func TestNewGenerationIsNotConfusedWithTheOld(t *testing.T) {
 	t.Parallel()
 	s := ready(t, func(s *selector) { s.Strategy = "cost_optimized" })
@@ -325,6 +325,9 @@ func TestNewGenerationIsNotConfusedWithTheOld(t *testing.T) {
 		}
 		if got := shape(p); got != "cheap | dear" {
 			t.Fatalf("generation %d: %s", i, got)
+		}
+		if got := p.Tiers[0].Picks[0].Reason; !strings.Contains(got, "$0.1/M") {
+			t.Fatalf("generation %d: the reason is %q", i, got)
 		}
 	}
 }

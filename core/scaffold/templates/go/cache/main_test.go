@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -28,6 +30,37 @@ func TestWhatWasPutOutlivesAKill(t *testing.T) {
 	p = plugintest.Start(t, ".", nil, dir)
 	if e, ok, err := p.Cache().Get(t.Context(), "ns", "k"); err != nil || !ok || string(e.Value) != "new" {
 		t.Errorf("got %q, %v, %v", e.Value, ok, err)
+	}
+}
+
+// A journal that can't be put in its place costs the write, and no open file.
+func TestJournalThatIsNotRewrittenIsClosed(t *testing.T) {
+	s := &store{Largest: 1024}
+	if err := s.Start(t.Context(), sdk.Setup{DataDir: t.TempDir()}); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := os.Remove(s.path); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(s.path, "full"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	open := func() int {
+		files, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Skip(err)
+		}
+		return len(files)
+	}
+	before := open()
+	for range 10 {
+		if err := s.rewrite(); err == nil {
+			t.Fatal("it was rewritten")
+		}
+	}
+	if now := open(); now > before {
+		t.Errorf("%d files are open, %d were", now, before)
 	}
 }
 

@@ -106,11 +106,16 @@ func (s *store) apply(entries []sdk.Entry) {
 }
 
 // rewrite makes a journal of what is live, and puts it in the old one's place.
-func (s *store) rewrite() error {
+func (s *store) rewrite() (err error) {
 	f, err := os.OpenFile(s.path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
+	defer func() {
+		if err != nil {
+			f.Close() // the old journal goes on
+		}
+	}()
 	w := bufio.NewWriter(f)
 	lines := json.NewEncoder(w)
 	for k, i := range s.items {
@@ -126,19 +131,19 @@ func (s *store) rewrite() error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
 	if err := os.Rename(f.Name(), s.path); err != nil {
 		return err
 	}
 	if s.journal != nil {
 		s.journal.Close()
 	}
-	s.journal = f
-	info, err := f.Stat()
-	if err == nil {
-		s.size = info.Size()
-		s.Largest = max(s.Largest, sdk.Size(2*s.size)) // not at every write
-	}
-	return err
+	s.journal, s.size = f, info.Size()
+	s.Largest = max(s.Largest, sdk.Size(2*s.size)) // not at every write
+	return nil
 }
 
 func (s *store) live(namespace, key string) (*item, bool) {
