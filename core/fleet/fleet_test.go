@@ -499,6 +499,82 @@ func (g *rig) pass(m *member, tokens int64, queue bool) (at time.Time, ok bool) 
 	return at, ok
 }
 
+// A router that has had no part of a limit per minute before the store went away
+// is not idle for the whole outage.
+func TestLimitsPerMinuteOfWhoComesWhileTheStoreIsAway(t *testing.T) {
+	t.Parallel()
+	const limit = 60
+	for _, tt := range []struct {
+		name   string
+		silent string
+		// before is how long the router has the store.
+		before time.Duration
+		fault  func(g *rig)
+		want   int64
+		// places of max_in_flight that it has: none that nobody gave it.
+		places int64
+	}{
+		{name: "it is gone", fault: func(g *rig) { g.store.fail(errGone) }, want: limit},
+		{name: "it fails", fault: func(g *rig) { g.store.fail(errors.New("broken")) }, want: limit},
+		{name: "it hangs", fault: func(g *rig) { g.store.hang() }, want: limit},
+		{name: "it fails, and shares are kept", silent: config.SilentKeep, want: limit, fault: func(g *rig) {
+			g.store.fail(errors.New("broken"))
+		}},
+		// There it knows how many others there are.
+		{name: "it goes before shares were taken", before: time.Second, want: limit / 3, fault: func(g *rig) {
+			g.store.fail(errGone)
+		}},
+		{name: "it is gone when a channel comes", before: 20 * time.Second, want: limit / 3, fault: func(g *rig) {
+			g.store.fail(errGone)
+			time.Sleep(time.Second)
+			for _, m := range g.members {
+				c := *g.cfg
+				c.Name = "b"
+				m.Apply(&config.Config{Channels: []*config.Channel{&c}, Hash: "i"})
+			}
+		}},
+		{name: "it is gone, and what is held is kept", before: 20 * time.Second, want: limit / 3, places: limit / 3, fault: func(g *rig) {
+			g.store.fail(errGone)
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				g := newRig(t, 2, func(c *config.Channel) { c.RequestsPerMinute, c.MaxInFlight = limit, limit })
+				if tt.silent != "" {
+					g.terms.Silent = tt.silent
+				}
+				time.Sleep(20 * time.Second)
+				if tt.before > 0 {
+					g.join()
+					time.Sleep(tt.before)
+				}
+				tt.fault(g)
+				if tt.before == 0 {
+					g.join()
+				}
+				time.Sleep(2 * g.terms.Lease)
+				if got := g.share(2, board.LimitRequests); got != tt.want {
+					t.Errorf("it has %d of %d requests a minute, want %d", got, limit, tt.want)
+				}
+				if got := g.share(2, board.LimitInFlight); got != tt.places {
+					t.Errorf("it has %d places of max_in_flight, want %d", got, tt.places)
+				}
+				g.store.fail(nil)
+				time.Sleep(2*time.Minute + 2*g.terms.Lease)
+				sum := int64(0)
+				for i := range g.members {
+					sum += g.share(i, board.LimitRequests)
+				}
+				if sum > limit || sum < limit-1 {
+					t.Errorf("all have %d of %d when it is back", sum, limit)
+				}
+				g.end()
+			})
+		})
+	}
+}
+
 func TestFair(t *testing.T) {
 	t.Parallel()
 	p := func(id string, wanted, ticket int64) party {
