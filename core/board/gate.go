@@ -122,6 +122,10 @@ func (c *Channel) serve() {
 	defer g.mu.Unlock()
 	for len(g.line) > 0 {
 		p, now := g.line[0], c.now()
+		if p.over.Load() { // it was served in another line, or has left
+			g.line = slices.Delete(g.line, 0, 1)
+			continue
+		}
 		own := p.target.Channel
 		if !own.claim(now, p.tokens) {
 			// The end of a request brings the next one in, or a minute's end.
@@ -134,7 +138,7 @@ func (c *Channel) serve() {
 		if p.over.CompareAndSwap(false, true) {
 			g.waited.Store(int64(time.Since(p.since)))
 			p.got <- p.target
-		} else { // it was served in another line, or has left
+		} else { // the same, at this moment
 			own.refund(now, p.tokens)
 			c.places.leave()
 		}
@@ -206,7 +210,7 @@ func QueueWith(ctx context.Context, targets []*Target, tokens int64, now func() 
 	var in []*Channel
 	defer func() {
 		for _, c := range in {
-			c.gate.forget(w)
+			c.forget(w)
 		}
 	}()
 	for _, t := range targets {
@@ -245,9 +249,20 @@ func (g *gate) join(p spot, most int) bool {
 	return true
 }
 
-func (g *gate) forget(w *waiter) {
+// forget takes a request out of the line. There may be room for the next where
+// there was none for the first.
+func (c *Channel) forget(w *waiter) {
+	if c.gate.remove(w) {
+		c.serve()
+	}
+}
+
+// remove reports whether it was the first in line, with others behind it.
+func (g *gate) remove(w *waiter) (first bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	first = len(g.line) > 1 && g.line[0].waiter == w
 	g.line = slices.DeleteFunc(g.line, func(p spot) bool { return p.waiter == w })
 	g.length.Store(int32(len(g.line)))
+	return first
 }
