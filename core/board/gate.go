@@ -49,15 +49,19 @@ func (c *Channel) limited() bool {
 
 // enter counts a request in where the channel has a place that nobody waits for.
 func (c *Channel) enter(now time.Time, tokens int64) bool {
-	if c.limited() && c.gate.length.Load() > 0 {
-		c.refused.Add(1)
-		return false
-	}
-	if !c.claim(now, tokens) {
-		c.refused.Add(1)
+	if c.limited() && c.gate.length.Load() > 0 || !c.claim(now, tokens) {
+		if c.crowded() { // else it was another limit
+			c.refused.Add(1)
+		}
 		return false
 	}
 	return true
+}
+
+// crowded reports whether max_in_flight has no place, or this router's share of it.
+func (c *Channel) crowded() bool {
+	most := c.Most(LimitInFlight)
+	return most > 0 && c.places.full(most)
 }
 
 // claim never exceeds a limit, and never fails where there is room.
@@ -160,7 +164,7 @@ func (c *Channel) full(now time.Time) bool {
 		return false
 	}
 	cfg := c.Config
-	return c.gate.length.Load() > 0 || cfg.MaxInFlight > 0 && c.places.full(int64(cfg.MaxInFlight)) ||
+	return c.gate.length.Load() > 0 || c.crowded() ||
 		cfg.RequestsPerMinute > 0 && c.requests.full(int64(cfg.RequestsPerMinute), now) ||
 		cfg.TokensPerMinute > 0 && c.tokens.full(int64(cfg.TokensPerMinute), now)
 }
