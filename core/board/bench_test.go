@@ -42,6 +42,26 @@ func BenchmarkRebuild(b *testing.B) {
 	}
 }
 
+// heard is a change that another router wrote: a channel is up for longer.
+func heard(b *Board) map[string]*keptHealth {
+	c := b.View().Channels[0]
+	h := *c.Health()
+	h.State, h.Until, h.Learned.Health = sdk.HealthUp, b.now().Add(time.Minute), b.now()
+	return map[string]*keptHealth{c.Config.Name: {account(c.Config), h}}
+}
+
+func BenchmarkFollow(b *testing.B) {
+	for _, models := range []int{173, 6566} {
+		b.Run(fmt.Sprintf("38x%d", models), func(b *testing.B) {
+			b.ReportAllocs()
+			board, _ := large(models)
+			for b.Loop() {
+				board.merge(heard(board), nil, account, false)
+			}
+		})
+	}
+}
+
 func BenchmarkResolve(b *testing.B) {
 	board, _ := large(173)
 	v := board.View()

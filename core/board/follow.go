@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -110,28 +111,40 @@ func (b *Board) merge(health map[string]*keptHealth, bans map[string]*keptBan, a
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	listed := false // the models of a channel changed
 	for _, c := range b.View().Channels {
 		k := health[place{channel: c.Config.Name}.key()]
 		switch {
 		case k != nil && k.Account == account(c.Config):
+			models := c.health.Load().Models
 			if b.mergeHealth(c, &k.Health) {
 				b.keeper.note(place{channel: c.Config.Name})
 			}
+			listed = listed || !slices.Equal(c.health.Load().Models, models)
 		case k == nil && whole && c.health.Load().known():
 			b.keeper.note(place{channel: c.Config.Name})
 		}
 	}
-	if v := b.build(); v.Generation != b.View().Generation {
-		b.show(v)                  // models that others listed are targets now,
-		b.reader.again.Store(true) // of which the store may know more
+	if listed {
+		if v := b.build(); v.Generation != b.View().Generation {
+			b.show(v)                  // models that others listed are targets now,
+			b.reader.again.Store(true) // of which the store may know more
+		}
+	}
+	if len(bans) == 0 && !whole {
+		return
 	}
 	b.View().seats(func(p place, c *Channel, s *seat) {
 		k := bans[p.key()]
-		switch kept, until := s.kept(); {
-		case k != nil && b.mergeBan(c, p.model, s, k, account):
-			b.keeper.note(p)
-		case k == nil && whole && kept != nil && b.now().Before(until):
-			b.keeper.note(p)
+		switch {
+		case k != nil:
+			if b.mergeBan(c, p.model, s, k, account) {
+				b.keeper.note(p)
+			}
+		case whole:
+			if kept, until := s.kept(); kept != nil && b.now().Before(until) {
+				b.keeper.note(p)
+			}
 		}
 	})
 }

@@ -49,15 +49,19 @@ func (c *Channel) limited() bool {
 
 // enter counts a request in where the channel has a place that nobody waits for.
 func (c *Channel) enter(now time.Time, tokens int64) bool {
-	if c.limited() && c.gate.length.Load() > 0 {
-		c.refused.Add(1)
-		return false
-	}
-	if !c.claim(now, tokens) {
-		c.refused.Add(1)
+	if c.limited() && c.gate.length.Load() > 0 || !c.claim(now, tokens) {
+		if c.crowded() { // else it was another limit
+			c.refused.Add(1)
+		}
 		return false
 	}
 	return true
+}
+
+// crowded reports whether max_in_flight has no place, or this router's share of it.
+func (c *Channel) crowded() bool {
+	most := c.Most(LimitInFlight)
+	return most > 0 && c.places.full(most)
 }
 
 // claim never exceeds a limit, and never fails where there is room.
@@ -122,6 +126,10 @@ func (c *Channel) serve() {
 	defer g.mu.Unlock()
 	for len(g.line) > 0 {
 		p, now := g.line[0], c.now()
+		if p.over.Load() { // it was served in another line, or has left
+			g.line = slices.Delete(g.line, 0, 1)
+			continue
+		}
 		own := p.target.Channel
 		if !own.claim(now, p.tokens) {
 			// The end of a request brings the next one in, or a minute's end.
@@ -134,7 +142,7 @@ func (c *Channel) serve() {
 		if p.over.CompareAndSwap(false, true) {
 			g.waited.Store(int64(time.Since(p.since)))
 			p.got <- p.target
-		} else { // it was served in another line, or has left
+		} else { // the same, at this moment
 			own.refund(now, p.tokens)
 			c.places.leave()
 		}
@@ -156,7 +164,7 @@ func (c *Channel) full(now time.Time) bool {
 		return false
 	}
 	cfg := c.Config
-	return c.gate.length.Load() > 0 || cfg.MaxInFlight > 0 && c.places.full(int64(cfg.MaxInFlight)) ||
+	return c.gate.length.Load() > 0 || c.crowded() ||
 		cfg.RequestsPerMinute > 0 && c.requests.full(int64(cfg.RequestsPerMinute), now) ||
 		cfg.TokensPerMinute > 0 && c.tokens.full(int64(cfg.TokensPerMinute), now)
 }
@@ -206,7 +214,7 @@ func QueueWith(ctx context.Context, targets []*Target, tokens int64, now func() 
 	var in []*Channel
 	defer func() {
 		for _, c := range in {
-			c.gate.forget(w)
+			c.forget(w)
 		}
 	}()
 	for _, t := range targets {
@@ -245,9 +253,20 @@ func (g *gate) join(p spot, most int) bool {
 	return true
 }
 
-func (g *gate) forget(w *waiter) {
+// forget takes a request out of the line. There may be room for the next where
+// there was none for the first.
+func (c *Channel) forget(w *waiter) {
+	if c.gate.remove(w) {
+		c.serve()
+	}
+}
+
+// remove reports whether it was the first in line, with others behind it.
+func (g *gate) remove(w *waiter) (first bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	first = len(g.line) > 1 && g.line[0].waiter == w
 	g.line = slices.DeleteFunc(g.line, func(p spot) bool { return p.waiter == w })
 	g.length.Store(int32(len(g.line)))
+	return first
 }

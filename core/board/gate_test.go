@@ -192,3 +192,42 @@ func TestQueueBanned(t *testing.T) {
 		t.Error("a full channel hides its ban")
 	}
 }
+
+// TestQueueGoesOnWithoutItsFirst: who needs less than the first, which leaves or is
+// served elsewhere, does not wait for what the first needed.
+func TestQueueGoesOnWithoutItsFirst(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(leave func(), elsewhere *Target){
+		"it leaves":              func(leave func(), _ *Target) { leave() },
+		"it is served elsewhere": func(_ func(), elsewhere *Target) { elsewhere.Leave() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				a, other := channel("a", "m1"), channel("b", "m1")
+				a.TokensPerMinute, a.Queue, other.MaxInFlight, other.Queue = 1000, 10, 1, 10
+				b := New(nil)
+				b.Apply(conf(a, other))
+				targets := b.View().Targets
+				if !targets[0].BeginWith(b.now(), 800) || !targets[1].Begin(b.now()) {
+					t.Fatal("there is no room")
+				}
+				ctx, leave := context.WithCancel(t.Context())
+				defer leave()
+				go QueueWith(ctx, targets, 900, b.now)
+				synctest.Wait()
+				begun := b.now()
+				served := make(chan *Target)
+				go func() {
+					x, _ := QueueWith(t.Context(), targets[:1], 100, b.now)
+					served <- x
+				}()
+				time.Sleep(time.Second)
+				end(leave, targets[1])
+				if x := <-served; x != targets[0] || b.now().Sub(begun) != time.Second {
+					t.Errorf("served by %v after %s", x, b.now().Sub(begun))
+				}
+			})
+		})
+	}
+}

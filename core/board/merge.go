@@ -155,7 +155,7 @@ func (s *seat) learn(l lift) lift {
 
 // mergeHealth takes in what the store has of a channel: of each part, what was
 // found out last. It reports whether this router knows better. The caller holds
-// b.mu, and builds the view anew.
+// b.mu, and builds the view anew where the models changed.
 func (b *Board) mergeHealth(c *Channel, k *Health) (better bool) {
 	was := c.health.Load()
 	h := *was

@@ -287,6 +287,27 @@ func TestChannelOfAReloadIsLookedUp(t *testing.T) {
 	f.wantAgreed()
 }
 
+// What another router finds out, again and again, costs nothing for each target that
+// it does not change.
+func TestFollowingBuildsNoViewForNothing(t *testing.T) {
+	b, _ := large(173)
+	v := b.View()
+	if n := testing.AllocsPerRun(10, func() { b.merge(heard(b), nil, account, false) }); n > 300 { // of 6574 targets
+		t.Errorf("%.0f allocations for a channel that is up still", n)
+	}
+	if b.View() != v || v.Channels[0].Health().State != sdk.HealthUp {
+		t.Errorf("another view, or %+v", v.Channels[0].Health())
+	}
+	news := heard(b)
+	for _, k := range news {
+		k.Health.Models, k.Health.Learned.Models = append(k.Health.Models[:0:0], sdk.ModelInfo{ID: "new"}), b.now()
+	}
+	b.merge(news, nil, account, false)
+	if b.View() == v || b.View().Resolve("new", nil) == nil {
+		t.Error("a model that another router found is no target")
+	}
+}
+
 // What is read is not told as written: the loops of two routers come to rest.
 func TestFollowingComesToRest(t *testing.T) {
 	t.Parallel()

@@ -207,3 +207,45 @@ func TestNeedOfALimitPerMinute(t *testing.T) {
 		synctest.Wait()
 	})
 }
+
+// A place that one limit refuses is not asked for from another.
+func TestNeedOfPlacesIsWhatTheyKeepBack(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := channel("a", "m1")
+		c.MaxInFlight, c.RequestsPerMinute, c.Queue = 5, 1, 10
+		b := New(nil)
+		b.Apply(conf(c))
+		x := b.View().Targets[0]
+		is := func(what string, want Need) {
+			t.Helper()
+			want.Least = 1
+			if n := x.Channel.Need(LimitInFlight); n != want {
+				t.Errorf("%s: the need is %+v, want %+v", what, n, want)
+			}
+		}
+		if !x.Begin(b.now()) || x.Begin(b.now()) || x.Begin(b.now()) {
+			t.Fatal("one request a minute is not one")
+		}
+		is("two were refused by the minute's limit", Need{Used: 1, Wanted: 1})
+		x.Leave()
+
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go Queue(ctx, []*Target{x}, b.now)
+		synctest.Wait()
+		if x.Begin(b.now()) {
+			t.Fatal("somebody jumped the queue")
+		}
+		is("the line waits for the minute's limit", Need{})
+
+		x.Channel.SetShare(LimitInFlight, 0)
+		for range 2 {
+			if x.Begin(b.now()) {
+				t.Fatal("let through without a share")
+			}
+		}
+		is("two were refused for want of a share", Need{Wanted: 2, Since: b.now()})
+		is("one is in line for want of a share", Need{Wanted: 1, Since: b.now()})
+	})
+}

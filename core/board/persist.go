@@ -108,17 +108,14 @@ func (b *Board) Kept(ctx context.Context) error {
 	return nil
 }
 
-// KeepAll writes all that is known, as the store is another one.
+// KeepAll writes all that is known, as the store is another one. That may have
+// bans that were lifted since.
 func (b *Board) KeepAll() {
-	v := b.View()
-	for _, c := range v.Channels {
-		b.keeper.note(place{channel: c.Config.Name})
-	}
-	for _, t := range v.Targets {
-		if t.Ban() != nil {
-			b.keeper.note(place{t.Channel.Config.Name, t.Model})
+	b.View().seats(func(p place, _ *Channel, s *seat) {
+		if kept, until := s.kept(); p.model == "" || kept != nil && b.now().Before(until) {
+			b.keeper.note(p)
 		}
-	}
+	})
 }
 
 type keptHealth struct {

@@ -156,6 +156,32 @@ func TestWhatIsKnownSurvivesARestart(t *testing.T) {
 	}
 }
 
+// A store that comes in the place of another may have bans of before.
+func TestAnotherStoreLearnsOfLiftedBans(t *testing.T) {
+	t.Parallel()
+	f := newFleet(t, 1, channel("a", "m1"))
+	b := f.boards[0]
+	for range 5 {
+		fail(b, b.View().Targets[0], Failure{Class: Upstream})
+	}
+	f.write(b)
+	one := f.store
+	f.store = &memory{}
+	f.clock.move(time.Second)
+	succeed(b, b.View().Targets[0])
+	f.write(b)
+
+	f.store = one
+	b.KeepAll()
+	f.write(b)
+	after := New(b.now)
+	after.Apply(conf(channel("a", "m1")))
+	f.read(after)
+	if ban := after.View().Targets[0].Ban(); ban != nil {
+		t.Errorf("a lifted ban came back: %+v", ban)
+	}
+}
+
 func (m *memory) text() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -83,6 +83,9 @@ func (c *Channel) Used(l Limit) int64 {
 func (c *Channel) Need(l Limit) Need {
 	line := c.gate.waiting()
 	if l == LimitInFlight {
+		if !c.crowded() {
+			line = lined{} // it waits for another limit
+		}
 		used := c.InFlight()
 		if used > 0 {
 			line.since = time.Time{} // it goes on

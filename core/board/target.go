@@ -28,7 +28,7 @@ type channelLive struct {
 	places places
 	// requests and tokens of the last minute.
 	requests, tokens meter
-	// refused is how often there was no place, since somebody looked.
+	// refused is how often max_in_flight had no place, since somebody looked.
 	refused atomic.Int64
 	gate    gate
 	health  atomic.Pointer[Health]

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/smart-ai-router/smartrouter/sdk"
 )
 
 // Change is what becomes of one block of a configuration.
@@ -115,8 +117,10 @@ func (c *Config) blocks() *blocks {
 			store["cache"] = show(value)
 		case f.Name == "ResponseTTL":
 			store["response_ttl"] = show(value)
+		case f.Name == "Fleet":
+			flatten("", value, store)
 		case value.Kind() == reflect.Slice:
-			kind := strings.TrimSuffix(snake(f.Name), "s")
+			kind := strings.TrimSuffix(wordOf(v.Type(), f), "s")
 			for j := range value.Len() {
 				c.addNamed(b, kind, value.Index(j))
 			}
@@ -132,9 +136,21 @@ func (c *Config) blocks() *blocks {
 	return b
 }
 
-// renamed are the fields that a file calls by another name.
-var renamed = []struct{ kind, ours, theirs string }{
-	{"channel", "secret", "api_key"}, {"channel", "prices", "price"}, {"plugin", "builtin", "use"},
+// words are what a file calls fields whose names here are others; those without a
+// word have their attributes in the block itself.
+var words = map[string]string{
+	"Config.Observers": "observe",
+	"Channel.Secret":   "api_key", "Channel.Prices": "price",
+	"Plugin.Builtin": "use", "Plugin.Limits": "",
+	"Step.Plugin": "run", "Step.Call": "", "Canary.Plugin": "run", "Observer.Plugin": "run",
+}
+
+// wordOf is what a file calls a field of a type.
+func wordOf(of reflect.Type, f reflect.StructField) string {
+	if w, ok := words[of.Name()+"."+f.Name]; ok {
+		return w
+	}
+	return snake(f.Name)
 }
 
 func (c *Config) addNamed(b *blocks, kind string, v reflect.Value) {
@@ -143,14 +159,13 @@ func (c *Config) addNamed(b *blocks, kind string, v reflect.Value) {
 	}
 	own := fields{}
 	flatten("", v, own)
-	for _, r := range renamed {
-		if f, ok := own[r.ours]; ok && kind == r.kind {
-			delete(own, r.ours)
-			own[r.theirs] = f
-		}
-	}
 	switch x := v.Addr().Interface().(type) {
 	case *Plugin:
+		if x.Builtin != "" {
+			own["use"] = field{shown: "plugin." + string(x.Kind) + "." + x.Builtin}
+		}
+		own["user"] = field{shown: x.User, hidden: own["user_asked"].shown}
+		delete(own, "user_asked")
 		for name, value := range c.dumps[pluginOf(c, x.Address())] {
 			own[dotted("config", name)] = showConfig(value)
 		}
@@ -161,6 +176,9 @@ func (c *Config) addNamed(b *blocks, kind string, v reflect.Value) {
 			names = append(names, s.Name)
 			step := fields{}
 			flatten("", reflect.ValueOf(*s), step)
+			if s.Kind == sdk.KindAdapter {
+				step["run"] = field{shown: "provider.adapter"}
+			}
 			b.add(fmt.Sprintf("pipeline %q step %q", x.Name, s.Name), step)
 		}
 		b.add(fmt.Sprintf("pipeline %q", x.Name), fields{"steps": {shown: strings.Join(names, ", ")}})
@@ -189,11 +207,14 @@ func flatten(prefix string, v reflect.Value, out fields) {
 		if !f.IsExported() || f.Anonymous || f.Name == "Name" && prefix == "" || f.Name == "Hash" || f.Name == "Kind" {
 			continue
 		}
-		name := dotted(prefix, snake(f.Name))
-		if value := v.Field(i); value.Kind() == reflect.Struct {
-			if f.Name == "Call" {
-				name = prefix // its attributes stand in the step itself
+		name, value := dotted(prefix, wordOf(v.Type(), f)), v.Field(i)
+		if canary, ok := value.Interface().(*Canary); ok {
+			if canary == nil {
+				continue
 			}
+			value = value.Elem()
+		}
+		if value.Kind() == reflect.Struct {
 			flatten(name, value, out)
 		} else {
 			out[name] = show(value)
@@ -249,10 +270,10 @@ func show(v reflect.Value) field {
 			all = append(all, fmt.Sprintf("%q input %g output %g", p.Model, p.Input, p.Output))
 		}
 		return field{shown: strings.Join(all, ", ")}
-	case string:
-		return field{shown: x}
 	}
 	switch v.Kind() {
+	case reflect.String:
+		return field{shown: v.String()}
 	case reflect.Pointer, reflect.Slice, reflect.Map:
 		if v.IsNil() {
 			return field{}

@@ -3,7 +3,9 @@ package config
 import (
 	"bytes"
 	"fmt"
+	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -38,6 +40,59 @@ func TestDiff(t *testing.T) {
 				t.Errorf("a configuration differs from itself: %+v", again)
 			}
 		})
+	}
+}
+
+// A block and an attribute that are told of can be found in a file.
+func TestDiffSpeaksAsAFileDoes(t *testing.T) {
+	t.Parallel()
+	sources, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks, attributes := map[string]bool{}, map[string]bool{}
+	for _, name := range sources {
+		src, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`\.(?:nested|single)\("([a-z_]+)"`).FindAllSubmatch(src, -1) {
+			blocks[string(m[1])] = true
+		}
+		for _, m := range regexp.MustCompile(`\b\w*[bc]\.[a-zA-Z]+\("([a-z0-9_]+)"`).FindAllSubmatch(src, -1) {
+			attributes[string(m[1])] = true
+		}
+	}
+	for _, name := range []string{
+		"price", // a block, of which there may be several
+		"steps", // those of a pipeline, in their order
+		"off",   // why a channel is, be it for its key or for enabled
+		"lock",  // what plugins.lock.hcl says
+	} {
+		attributes[name] = true
+	}
+	for _, path := range []string{"testdata/diff/words.after.hcl", "testdata/valid/everything.hcl"} {
+		c, err := read(t, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := c.blocks()
+		for _, block := range told.order {
+			for _, word := range regexp.MustCompile(`[a-z_]+(?: "|$)`).FindAllString(block, -1) {
+				if word = strings.TrimSuffix(word, ` "`); !blocks[word] {
+					t.Errorf("%s: no file has a block %s, as in %s", path, word, block)
+				}
+			}
+			for name := range told.fields[block] {
+				in, attribute, nested := strings.Cut(name, ".")
+				if !nested {
+					attribute = in
+				}
+				if in != "config" && (nested && !blocks[in] || !attributes[attribute]) {
+					t.Errorf("%s: no file has %s in %s", path, name, block)
+				}
+			}
+		}
 	}
 }
 

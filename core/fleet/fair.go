@@ -16,7 +16,13 @@ type party struct {
 type shares struct {
 	of   map[string]int64
 	left int64
+	// keep: who wants nothing has what one request takes all the same.
+	keep bool
 }
+
+// keepParts of a limit for each router are enough for those that idle to keep one:
+// the others have three quarters of it at least.
+const keepParts = 4
 
 func (s *shares) give(p party, n int64) {
 	if n = min(n, s.left); n > 0 {
@@ -31,8 +37,11 @@ func (s *shares) give(p party, n int64) {
 // for the first of them is saved up for it. What is left over is divided equally
 // too, so that the next request waits nowhere. Every router that knows the same
 // comes to the same.
+//
+// Nothing can be asked for while the store is away, so that who idles keeps a
+// place where there are many.
 func fair(limit int64, parties []party) map[string]int64 {
-	s := &shares{make(map[string]int64, len(parties)), max(0, limit)}
+	s := &shares{make(map[string]int64, len(parties)), max(0, limit), limit >= keepParts*int64(len(parties))}
 	rank := slices.Clone(parties)
 	slices.SortFunc(rank, func(a, b party) int {
 		return cmp.Or(cmp.Compare(uint64(a.Ticket-1), uint64(b.Ticket-1)), cmp.Compare(a.id, b.id)) // 0 comes last
@@ -62,7 +71,13 @@ func fair(limit int64, parties []party) map[string]int64 {
 
 // level gives most to who has least, until all have the same or what they want.
 func (s *shares) level(rank []party) {
-	lack := func(p party, level int64) int64 { return max(0, min(level, p.Wanted)-s.of[p.id]) }
+	lack := func(p party, level int64) int64 {
+		want := p.Wanted
+		if s.keep {
+			want = max(want, p.Least)
+		}
+		return max(0, min(level, want)-s.of[p.id])
+	}
 	most := s.left
 	for _, n := range s.of {
 		most += n

@@ -40,7 +40,6 @@ type Fleet struct {
 	holds   map[slot]*hold
 	shared  bool
 
-	started time.Time
 	// since is when the store was reached after it had not been, renewed when
 	// the last write began that succeeded, and gone when it was last known that
 	// nobody can reach the store.
@@ -97,7 +96,7 @@ func (f *Fleet) Run(ctx context.Context) {
 			continue
 		}
 		if !f.shared {
-			f.shared, f.started = true, time.Now()
+			f.shared = true
 			f.status.Store(&Status{})
 		}
 		next := f.cycle(ctx, terms)
@@ -230,23 +229,31 @@ func (f *Fleet) lost(terms *config.Fleet, err error) {
 	if f.gone.After(safe) {
 		safe = f.gone
 	}
-	if terms.Silent == config.SilentKeep || now.Sub(safe) < terms.Lease/2 {
-		return
-	}
+	keeps := terms.Silent == config.SilentKeep || now.Sub(safe) < terms.Lease/2
 	for s, c := range f.slots() {
 		h := f.hold(s)
 		switch {
-		case s.limit == board.LimitInFlight:
+		case s.limit == board.LimitInFlight && !keeps:
 			h.share = 0
-		case f.renewed.IsZero() && now.Sub(f.started) > terms.Lease:
-			// It never had a share. A minute's limit that others use too does
-			// less harm than none that anybody can use.
-			h.share = c.Most(s.limit)
+		case s.limit != board.LimitInFlight && !h.had && now.Sub(h.since) > terms.Lease:
+			// A minute's limit that others use too does less harm than none that
+			// anybody can use.
+			h.share = max(1, c.Most(s.limit)/f.seen())
 		default:
 			continue
 		}
 		c.SetShare(s.limit, h.share)
 	}
+}
+
+// seen is how many routers are known of, this one included, whether they live or
+// not: while the store is away nobody can tell.
+func (f *Fleet) seen() int64 {
+	all := map[string]bool{f.id: true}
+	for _, p := range f.peers {
+		all[p.router] = true
+	}
+	return int64(len(all))
 }
 
 // maxGhosts bounds what is removed at once; others expire.

@@ -321,7 +321,7 @@ func TestIdlePlacesGoToWhoNeedsThem(t *testing.T) {
 		}
 		for _, i := range []int{0, 2, 1} {
 			var all sync.WaitGroup
-			for range 30 {
+			for range 30 - 2 { // which the others keep
 				all.Go(func() {
 					if !g.ask(g.members[i], 5*time.Second, time.Second) {
 						t.Errorf("router %d has no place within a second, though the others are idle", i)
@@ -347,6 +347,62 @@ func TestIdlePlacesGoToWhoNeedsThem(t *testing.T) {
 		}
 		g.end()
 	})
+}
+
+// Who idles when the store goes away can begin a request all the same, and all
+// together still no more than they may.
+func TestIdleRoutersKeepAPlace(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name                    string
+		routers, limit, pressed int
+		// kept are the places of those that idle.
+		kept int64
+	}{
+		{name: "one is busy", routers: 3, limit: 12, pressed: 1, kept: 1},
+		{name: "two are busy", routers: 3, limit: 12, pressed: 2, kept: 1},
+		{name: "one of many is busy", routers: 6, limit: 100, pressed: 1, kept: 1},
+		{name: "too few places to leave any idle", routers: 3, limit: 11, pressed: 1},
+		{name: "fewer places than routers", routers: 3, limit: 2, pressed: 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				g := newRig(t, tt.routers, func(c *config.Channel) { c.MaxInFlight = tt.limit })
+				done := make(chan struct{})
+				var all sync.WaitGroup
+				for _, m := range g.members[:tt.pressed] {
+					g.press(m, 2*tt.limit, done, &all)
+				}
+				time.Sleep(20 * time.Second)
+				g.store.fail(errGone)
+				time.Sleep(2 * g.terms.Lease)
+				for i, m := range g.members[tt.pressed:] {
+					if got := m.View().Channels[0].Share(board.LimitInFlight); got != tt.kept {
+						t.Errorf("idle router %d has %d places, want %d", i, got, tt.kept)
+					}
+					if served := g.ask(m, time.Second, 10*time.Second); served != (tt.kept > 0) {
+						t.Errorf("idle router %d served a request: %t", i, served)
+					}
+					g.press(m, 2*tt.limit, done, &all)
+				}
+				time.Sleep(10 * time.Second)
+				g.store.fail(nil)
+				time.Sleep(3 * g.terms.Lease)
+				for i, m := range g.members {
+					if share := m.View().Channels[0].Share(board.LimitInFlight); tt.limit >= tt.routers && share == 0 {
+						t.Errorf("router %d has no place once the store is back", i)
+					}
+				}
+				close(done)
+				all.Wait()
+				if most := g.most.Load(); most > int64(tt.limit) || most < int64(tt.limit)-1 {
+					t.Errorf("%d requests at the same time, of %d", most, tt.limit)
+				}
+				g.end()
+			})
+		})
+	}
 }
 
 // spending is what the requests of a test took, and when they were let through.
@@ -499,6 +555,82 @@ func (g *rig) pass(m *member, tokens int64, queue bool) (at time.Time, ok bool) 
 	return at, ok
 }
 
+// A router that has had no part of a limit per minute before the store went away
+// is not idle for the whole outage.
+func TestLimitsPerMinuteOfWhoComesWhileTheStoreIsAway(t *testing.T) {
+	t.Parallel()
+	const limit = 60
+	for _, tt := range []struct {
+		name   string
+		silent string
+		// before is how long the router has the store.
+		before time.Duration
+		fault  func(g *rig)
+		want   int64
+		// places of max_in_flight that it has: none that nobody gave it.
+		places int64
+	}{
+		{name: "it is gone", fault: func(g *rig) { g.store.fail(errGone) }, want: limit},
+		{name: "it fails", fault: func(g *rig) { g.store.fail(errors.New("broken")) }, want: limit},
+		{name: "it hangs", fault: func(g *rig) { g.store.hang() }, want: limit},
+		{name: "it fails, and shares are kept", silent: config.SilentKeep, want: limit, fault: func(g *rig) {
+			g.store.fail(errors.New("broken"))
+		}},
+		// There it knows how many others there are.
+		{name: "it goes before shares were taken", before: time.Second, want: limit / 3, fault: func(g *rig) {
+			g.store.fail(errGone)
+		}},
+		{name: "it is gone when a channel comes", before: 20 * time.Second, want: limit / 3, fault: func(g *rig) {
+			g.store.fail(errGone)
+			time.Sleep(time.Second)
+			for _, m := range g.members {
+				c := *g.cfg
+				c.Name = "b"
+				m.Apply(&config.Config{Channels: []*config.Channel{&c}, Hash: "i"})
+			}
+		}},
+		{name: "it is gone, and what is held is kept", before: 20 * time.Second, want: limit / 3, places: limit / 3, fault: func(g *rig) {
+			g.store.fail(errGone)
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				g := newRig(t, 2, func(c *config.Channel) { c.RequestsPerMinute, c.MaxInFlight = limit, limit })
+				if tt.silent != "" {
+					g.terms.Silent = tt.silent
+				}
+				time.Sleep(20 * time.Second)
+				if tt.before > 0 {
+					g.join()
+					time.Sleep(tt.before)
+				}
+				tt.fault(g)
+				if tt.before == 0 {
+					g.join()
+				}
+				time.Sleep(2 * g.terms.Lease)
+				if got := g.share(2, board.LimitRequests); got != tt.want {
+					t.Errorf("it has %d of %d requests a minute, want %d", got, limit, tt.want)
+				}
+				if got := g.share(2, board.LimitInFlight); got != tt.places {
+					t.Errorf("it has %d places of max_in_flight, want %d", got, tt.places)
+				}
+				g.store.fail(nil)
+				time.Sleep(2*time.Minute + 2*g.terms.Lease)
+				sum := int64(0)
+				for i := range g.members {
+					sum += g.share(i, board.LimitRequests)
+				}
+				if sum > limit || sum < limit-1 {
+					t.Errorf("all have %d of %d when it is back", sum, limit)
+				}
+				g.end()
+			})
+		})
+	}
+}
+
 func TestFair(t *testing.T) {
 	t.Parallel()
 	p := func(id string, wanted, ticket int64) party {
@@ -522,7 +654,8 @@ func TestFair(t *testing.T) {
 		{"whose turn it is", 1, []party{p("a", 2, 0), p("b", 2, 1)}, "map[b:1]"},
 		{"an equal part is of no use", 100, []party{big("a", 0, 400, 0), big("b", 0, 400, 2), big("c", 0, 400, 9)}, "map[a:20 b:40 c:40]"},
 		{"more is spent than an equal part", 100, []party{big("a", 60, 440, 1), big("b", 20, 430, 2), p("c", 50, 3)}, "map[a:30 b:40 c:30]"},
-		{"nobody wants more than is spent", 100, []party{big("a", 40, 40, 0), p("b", 0, 0)}, "map[a:70 b:30]"},
+		{"one wants all of many", 12, []party{p("a", 0, 0), p("b", 20, 1), p("c", 0, 0)}, "map[a:1 b:10 c:1]"},
+		{"nobody wants more than is spent", 100, []party{big("a", 40, 40, 0), p("b", 0, 0)}, "map[a:69 b:31]"},
 		{"nothing is there", 0, []party{p("a", 2, 0)}, "map[]"},
 		{"less than nothing", -3, []party{p("a", 2, 0)}, "map[]"},
 	}

@@ -15,6 +15,10 @@ type hold struct {
 	target      int64
 	need        board.Need
 	ticket      int64
+	// had: the share was once what it should be, even if that is nothing.
+	had bool
+	// since is when this router first knew of the limit.
+	since time.Time
 }
 
 // look takes in what is needed. Who begins to wait, and who was served and waits
@@ -44,7 +48,7 @@ func (h *hold) claim(l board.Limit) claim {
 func (f *Fleet) hold(s slot) *hold {
 	h := f.holds[s]
 	if h == nil {
-		h = new(hold)
+		h = &hold{since: time.Now()}
 		f.holds[s] = h
 	}
 	return h
@@ -110,6 +114,7 @@ func (f *Fleet) others(s slot, terms *config.Fleet, now time.Time) (held, dead i
 func (f *Fleet) confirm(slots map[slot]*board.Channel, terms *config.Fleet, now time.Time) {
 	for s, c := range slots {
 		h := f.hold(s)
+		h.had = h.had || f.settled(terms)
 		held, _, _ := f.others(s, terms, now)
 		if n := min(h.target, h.held, c.Most(s.limit)-held); n > h.share {
 			h.share = n

@@ -2,15 +2,20 @@ package redis
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/redis/rueidis"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -377,4 +382,38 @@ func TestSaysThatRedisIsGoneOnlyWhereItIs(t *testing.T) {
 			t.Fatalf("one that is frozen: %v", err)
 		}
 	}
+}
+
+// What an old try found is not what holds while a newer one hangs: others may reach
+// Redis by then.
+func TestIsNotGoneForLongerThanWasSeen(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var tries atomic.Int32
+		option := rueidis.ClientOption{InitAddress: []string{"127.0.0.1:1"}, DisableCache: true}
+		option.DialCtxFn = func(ctx context.Context, _ string, _ *net.Dialer, _ *tls.Config) (net.Conn, error) {
+			if tries.Add(1) <= 3 {
+				return nil, syscall.ECONNREFUSED
+			}
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		l := newLink(option, time.Second, time.Second)
+		defer time.Sleep(time.Second) // until the goroutines of the client have ended
+		defer l.close()
+		gone := func() bool {
+			_, err := l.do(t.Context(), nil)
+			if status.Code(err) != codes.Unavailable {
+				t.Errorf("not unavailable: %v", err)
+			}
+			return sdk.IsStoreGone(err)
+		}
+		if err := l.firstTry(t.Context()); err != nil || !gone() {
+			t.Fatalf("one that refuses is not gone: %v", err)
+		}
+		time.Sleep(10 * time.Second)
+		if n := tries.Load(); n != 4 || gone() {
+			t.Errorf("%d tries, and gone is what the third found", n)
+		}
+	})
 }

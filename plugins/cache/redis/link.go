@@ -25,6 +25,10 @@ const (
 	firstPause = 50 * time.Millisecond
 	// pingInterval is how often an idle connection is tried out.
 	pingInterval = time.Second
+	// goneFor is how long it is believed that nobody can reach the server, since a
+	// try found that: longer than the pause until the next one commonly is. That one
+	// may hang while others have their connections again.
+	goneFor = 2 * time.Second
 )
 
 var (
@@ -57,9 +61,13 @@ type link struct {
 type session struct {
 	client rueidis.Client
 	err    error
-	// gone: nothing listens there, so that nobody else has a connection either.
-	gone bool
+	// refused is when it was found that nothing listens there, so that nobody else
+	// has a connection either; zero: it was not.
+	refused time.Time
 }
+
+// gone reports whether it is known that nobody can reach the server now.
+func (s *session) gone() bool { return !s.refused.IsZero() && time.Since(s.refused) < goneFor }
 
 func newLink(option rueidis.ClientOption, timeout, maxPause time.Duration) *link {
 	l := &link{
@@ -94,7 +102,7 @@ func (l *link) do(ctx context.Context, ask func(context.Context, rueidis.Client)
 		return rueidis.RedisMessage{}, err
 	}
 	s := l.present.Load()
-	if s.client == nil && s.gone {
+	if s.client == nil && s.gone() {
 		return rueidis.RedisMessage{}, sdk.StoreGone(errorf("%w", s.err).Error())
 	}
 	if s.client == nil {
@@ -132,7 +140,11 @@ func (l *link) run() {
 	for pause := firstPause; ; pause = min(2*pause, l.maxPause) {
 		s, err := l.connect()
 		if err != nil {
-			l.present.Store(&session{err: err, gone: l.nobodyThere(err)})
+			none := &session{err: err}
+			if l.nobodyThere(err) {
+				none.refused = time.Now()
+			}
+			l.present.Store(none)
 			if pause == firstPause {
 				sdk.Log.Warn("redis cannot be reached", "address", l.address(), "err", err)
 			}
