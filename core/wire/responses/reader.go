@@ -9,8 +9,19 @@ import (
 
 // reader translates a stream of responses into the hub's.
 type reader struct {
-	calls   int64 // so far
-	thought bool  // some was said
+	calls   []int64 // so far: the place of each among the items
+	thought bool    // some was said
+}
+
+// call is the number of the call at a place. Pieces without a place of a call's
+// are taken for the last one's.
+func (r *reader) call(at int64) int64 {
+	for i := len(r.calls) - 1; i >= 0; i-- {
+		if r.calls[i] == at {
+			return int64(i)
+		}
+	}
+	return int64(len(r.calls) - 1)
 }
 
 // event says what is where in one.
@@ -18,6 +29,7 @@ type event struct {
 	kind           hub.Text
 	response, item hub.Raw
 	delta, message hub.Text
+	at             int64 // the place of the item
 	errorObject    hub.Raw
 	data           []byte
 }
@@ -36,6 +48,8 @@ func (v *event) read(e *sse.Event) {
 			v.response = c.Skip().Of(e.Data)
 		case "item":
 			v.item = c.Skip().Of(e.Data)
+		case "output_index":
+			v.at, _ = c.Int()
 		case "delta":
 			v.delta, _ = c.Str()
 		case "error":
@@ -73,16 +87,16 @@ func (r *reader) Event(out *hub.Events, e *sse.Event) error {
 		}
 	case "response.output_item.added":
 		if k := string(rawjson.Str(v.item, "type")); k == "function_call" {
-			out.Call(0, r.calls, &hub.Call{ID: rawjson.Str(v.item, "call_id"), Name: rawjson.Str(v.item, "name")})
-			r.calls++
+			out.Call(0, int64(len(r.calls)), &hub.Call{ID: rawjson.Str(v.item, "call_id"), Name: rawjson.Str(v.item, "name")})
+			r.calls = append(r.calls, v.at)
 		}
 	case "response.function_call_arguments.delta":
-		if r.calls > 0 {
-			out.Arguments(0, r.calls-1, v.delta)
+		if len(r.calls) > 0 {
+			out.Arguments(0, r.call(v.at), v.delta)
 		}
 	case "response.completed", "response.incomplete":
 		f := finish(v.response)
-		if f.Reason == hub.FinishStop && r.calls > 0 {
+		if f.Reason == hub.FinishStop && len(r.calls) > 0 {
 			f.Reason = hub.FinishCalls
 		}
 		out.Finish(0, &f)
