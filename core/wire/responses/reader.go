@@ -86,13 +86,18 @@ func (r *reader) Event(out *hub.Events, e *sse.Event) error {
 			out.Thought(0, hub.Text(`\n\n`))
 		}
 	case "response.output_item.added":
-		if k := string(rawjson.Str(v.item, "type")); k == "function_call" {
-			out.Call(0, int64(len(r.calls)), &hub.Call{ID: rawjson.Str(v.item, "call_id"), Name: rawjson.Str(v.item, "name")})
+		if k := string(rawjson.Str(v.item, "type")); k == "function_call" || k == "custom_tool_call" {
+			call := hub.Call{ID: rawjson.Str(v.item, "call_id"), Name: rawjson.Str(v.item, "name"), Custom: k == "custom_tool_call"}
+			out.Call(0, int64(len(r.calls)), &call)
 			r.calls = append(r.calls, v.at)
 		}
 	case "response.function_call_arguments.delta":
 		if len(r.calls) > 0 {
 			out.Arguments(0, r.call(v.at), v.delta)
+		}
+	case "response.custom_tool_call_input.delta":
+		if len(r.calls) > 0 {
+			out.Input(0, r.call(v.at), v.delta)
 		}
 	case "response.completed", "response.incomplete":
 		f := finish(v.response)
