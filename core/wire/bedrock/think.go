@@ -68,7 +68,8 @@ func (o *build) thinking(w *hub.Warnings) bool {
 		}
 		o.output.Text("effort", []byte(e))
 	}
-	return o.is(claude) && !o.q.Choice.Forced()
+	// Who only says whether thoughts are shown asks for none.
+	return o.is(claude) && !o.q.Choice.Forced() && (r.Adaptive || r.Effort != "")
 }
 
 // budget lets the model think for so many tokens, which are maxTokens' too.
