@@ -85,7 +85,7 @@ func (o *build) thinking(w *hub.Warnings) bool {
 		think = `"type":"disabled"`
 	case o.same && budget > 0:
 		think = `"type":"enabled","budget_tokens":` + strconv.FormatInt(budget, 10)
-	case r.Adaptive:
+	case r.Adaptive && (o.same || !o.q.Choice.Forced()):
 		think = `"type":"adaptive"`
 	case budget > 0 || r.Effort != "" && !o.same && Budgeted(q.Model):
 		if budget == 0 {
