@@ -1,10 +1,10 @@
 package openai
 
 import (
-	"bytes"
 	"fmt"
 
 	"github.com/smart-ai-router/smartrouter/core/wire"
+	"github.com/smart-ai-router/smartrouter/core/wire/hub"
 	"github.com/smart-ai-router/smartrouter/core/wire/rawjson"
 	"github.com/smart-ai-router/smartrouter/core/wire/sse"
 	"github.com/smart-ai-router/smartrouter/sdk"
@@ -108,54 +108,4 @@ func ReadUsage(e *sse.Event) wire.Usage {
 	return readUsage(usage)
 }
 
-// readUsage reads a usage object by its names in chat, completions and
-// embeddings (prompt_tokens ...) or in responses, images and audio
-// (input_tokens ...); DeepSeek's name for cached tokens is understood too
-// (https://api-docs.deepseek.com/guides/kv_cache).
-func readUsage(raw []byte) wire.Usage {
-	var u wire.Usage
-	c := rawjson.Cursor{Doc: raw}
-	if !c.Object() {
-		return u
-	}
-	for c.Key() {
-		switch string(c.Name) {
-		case "prompt_tokens", "input_tokens":
-			u.Input = count(&c)
-		case "completion_tokens", "output_tokens":
-			u.Output = count(&c)
-		case "total_tokens":
-			u.Total = count(&c)
-		case "prompt_tokens_details", "input_tokens_details":
-			at := c.Skip().Of(raw)
-			if n := detail(at, "cached_tokens"); n > 0 {
-				u.Cached = n
-			}
-			u.CacheWrite = detail(at, "cache_write_tokens") // OpenRouter's name
-		case "prompt_cache_hit_tokens":
-			u.Cached = count(&c)
-		case "completion_tokens_details", "output_tokens_details":
-			u.Reasoning = detail(c.Skip().Of(raw), "reasoning_tokens")
-		default:
-			c.Skip()
-		}
-	}
-	if u.Total == 0 {
-		u.Total = u.Input + u.Output
-	}
-	return u
-}
-
-// count reads a number of tokens; what is no such number counts as none.
-func count(c *rawjson.Cursor) int64 {
-	n, ok := c.Int()
-	if !ok || n < 0 {
-		return 0
-	}
-	return n
-}
-
-func detail(raw []byte, name string) int64 {
-	d := rawjson.Cursor{Doc: bytes.TrimSpace(rawjson.Child(raw, name))}
-	return count(&d)
-}
+func readUsage(raw []byte) wire.Usage { return hub.ReadUsage(&rawjson.Cursor{Doc: raw}) }
