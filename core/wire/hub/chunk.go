@@ -106,7 +106,7 @@ func (k *Chunk) choice(c *rawjson.Cursor) {
 				c.Skip()
 			}
 		case "finish_reason":
-			d.Reason = reason(c.Inside())
+			d.Reason = ReasonOf(c.Inside())
 		case "native_finish_reason":
 			d.Native, _ = c.Text()
 		case "stop_sequence":
@@ -133,16 +133,6 @@ func (f *Foreign) Read(c *rawjson.Cursor) {
 		return
 	}
 	c.Skip()
-}
-
-// reason is a finish reason, without making the usual ones anew.
-func reason(t Text) string {
-	for _, s := range [...]string{FinishStop, FinishLength, FinishCalls, FinishFilter, FinishOldCall} {
-		if s == string(t) {
-			return s
-		}
-	}
-	return string(t)
 }
 
 func (k *Chunk) delta(d *Delta, c *rawjson.Cursor) {

@@ -59,7 +59,7 @@ func ReadResponse(endpoint sdk.Endpoint, body []byte) (wire.Response, error) {
 		for c.More() {
 			choice := c.Skip().Of(c.Doc)
 			if reason := rawjson.Child(choice, "finish_reason"); len(reason) > 2 && reason[0] == '"' {
-				r.Finish = append(r.Finish, known(reason[1:len(reason)-1]))
+				r.Finish = append(r.Finish, hub.ReasonOf(rawjson.Inside(reason)))
 			}
 		}
 	}
@@ -87,16 +87,6 @@ func ReadID(data []byte) string {
 		}
 	}
 	return ""
-}
-
-// known returns the string of a finish reason, without making the usual ones anew.
-func known(reason []byte) string {
-	for _, s := range [...]string{"stop", "length", "tool_calls", "content_filter", "function_call"} {
-		if s == string(reason) {
-			return s
-		}
-	}
-	return string(reason)
 }
 
 // ReadUsage reads the usage out of an event that [Classify] found it in.
