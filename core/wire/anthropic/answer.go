@@ -3,7 +3,6 @@ package anthropic
 import (
 	"bytes"
 	"fmt"
-	"net/http"
 	"strconv"
 
 	"github.com/smart-ai-router/smartrouter/core/wire"
@@ -43,9 +42,7 @@ func (a *answer) scan() (*wire.Error, error) {
 		return nil, fmt.Errorf("answer of messages: %w", err)
 	}
 	if string(a.raw(aType)) == `"error"` || rawjson.IsObject(a.raw(aError)) {
-		f := openai.ReadError(http.StatusOK, nil, a.body)
-		f.Status = 0
-		return &f.Error, nil
+		return openai.ErrorIn(a.body), nil
 	}
 	return nil, nil
 }

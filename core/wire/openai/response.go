@@ -38,8 +38,7 @@ func ReadResponse(endpoint sdk.Endpoint, body []byte) (wire.Response, error) {
 	failed := len(raw(aError)) > 0 && !isNull(raw(aError)) ||
 		string(raw(aObject)) == `"error"` || string(raw(aType)) == `"error"`
 	if failed {
-		e := readErrorBody(body)
-		r.Error = &e
+		r.Error = ErrorIn(body)
 		return r, nil
 	}
 	r.ID, _ = rawjson.Unquote(raw(aID)) // absent or a number: no id
