@@ -50,7 +50,7 @@ type chunks struct{ usage bool }
 // Event is part of hub.Writer. The chunk that only has the usage is for those
 // who asked for it.
 func (w *chunks) Event(dst []byte, e *sse.Event) ([]byte, error) {
-	if !w.usage && Classify(sdk.Chat, e).Is(wire.UsageOnly) {
+	if !w.usage && bytes.Contains(e.Data, []byte(`"usage"`)) && Classify(sdk.Chat, e).Is(wire.UsageOnly) {
 		return dst, nil
 	}
 	return append(dst, e.Raw...), nil
