@@ -78,7 +78,7 @@ func appendAnswer(dst []byte, r *hub.Response) ([]byte, error) {
 		return dst, fmt.Errorf("anthropic: the answer has no choices")
 	}
 	a := &r.Choices[0]
-	o := build{Writer: rawjson.Object(dst), q: &hub.Request{}, same: r.From == Name}
+	o := build{Writer: rawjson.Object(dst), same: r.From == Name}
 	o.Put(`"id":"`)
 	o.Dst = appendID(o.Dst, r.ID)
 	o.Put(`","type":"message","role":"assistant"`)

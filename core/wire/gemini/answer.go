@@ -167,7 +167,7 @@ func appendAnswer(dst []byte, r *hub.Response) ([]byte, error) {
 	if len(r.Choices) == 0 {
 		return dst, fmt.Errorf("gemini: the answer has no choices")
 	}
-	o := build{Writer: rawjson.Object(dst), q: &hub.Request{}, same: r.From == Name}
+	o := build{Writer: rawjson.Object(dst), same: r.From == Name}
 	if why, ok := blockedFor(&r.Choices[0].Finish); ok {
 		o.feedback(why)
 	} else {
