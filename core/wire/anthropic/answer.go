@@ -64,7 +64,7 @@ func readAnswer(body []byte) (*hub.Response, error) {
 	r.ID, r.Model = rawjson.Inside(in.raw(aID)), rawjson.Inside(in.raw(aModel))
 	readUsage(in.raw(aUsage), &r.Usage)
 	var m hub.Message
-	if err := readBlocks(&m, in.raw(aContent), "content"); err != nil {
+	if err := readBlocks(&m, in.raw(aContent), func() string { return "content" }); err != nil {
 		return nil, fmt.Errorf("answer of messages: %w", err)
 	}
 	r.Choices = []hub.Answer{{Parts: m.Parts, Finish: finish(rawjson.Inside(in.raw(aReason)), rawjson.Inside(in.raw(aSequence)))}}
