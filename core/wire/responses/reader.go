@@ -31,11 +31,10 @@ type event struct {
 	delta, message hub.Text
 	at             int64 // the place of the item
 	errorObject    hub.Raw
-	data           []byte
 }
 
 func (v *event) read(e *sse.Event) {
-	*v = event{kind: e.Type, data: e.Data}
+	*v = event{kind: e.Type}
 	c := rawjson.Cursor{Doc: e.Data}
 	if !c.Object() {
 		return
