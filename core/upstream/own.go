@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -68,25 +69,12 @@ func own(ctx context.Context, t sdk.Translator, c sdk.Channel, model string) *hu
 				}
 				return chat.Out.Response(body)
 			},
-			Reader: func(*hub.Request) hub.Reader { return chunks{} },
+			Reader: chat.Out.Reader,
 			Split: func() hub.Splitter {
 				return &pieces{ask: func(p sdk.StreamPiece) (sdk.Chunks, error) { return t.TranslateStream(ctx, c, model, p) }}
 			},
 		},
 	}
-}
-
-// chunks reads events that are the hub's already.
-type chunks struct{}
-
-// Event is part of hub.Reader.
-func (chunks) Event(out *hub.Events, e *sse.Event) error {
-	if isDone(e) {
-		out.Done()
-		return nil
-	}
-	out.Copy(e.Data)
-	return nil
 }
 
 var errNoChunk = errors.New("the adapter made no JSON of the stream")
@@ -136,7 +124,7 @@ func (s *pieces) give(e *sse.Event) bool {
 	if s.err != nil || len(s.made) == 0 {
 		return false
 	}
-	event := s.made[0]
+	event := bytes.TrimSpace(s.made[0])
 	s.made = s.made[1:]
 	if len(event) > sse.EventLimit {
 		s.err = sse.ErrTooLong

@@ -122,6 +122,21 @@ func TestAdaptersTranslateStreams(t *testing.T) {
 	l.settled()
 }
 
+// The adapter is asked for functions in the place of custom tools, and what it
+// calls these with is the client's text again.
+func TestCustomToolsOfAnAdaptersOwnStream(t *testing.T) {
+	t.Parallel()
+	called := `{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"c","type":"function","function":{"name":"patch","arguments":"{\"input\":\"a\\nb\"}"}}]},"finish_reason":"tool_calls"}]}`
+	l := ownLab(t, &shouting{garbage: called}, shout("CALL\n"))
+	rec := newRecorder()
+	body := strings.Replace(streamed, `"messages"`, `"tools":[{"type":"custom","custom":{"name":"patch"}}],"messages"`, 1)
+	out := l.dispatcher.Forward(t.Context(), rec, l.call(sdk.Chat, http.Header{}, []byte(body)), l.plan())
+	if text := rec.text(); !strings.Contains(text, `"type":"custom","custom":{"name":"patch"`) || !strings.Contains(text, `{"input":"a\nb"}`) {
+		t.Errorf("%+v: %s", out, text)
+	}
+	l.settled()
+}
+
 // What goes wrong in the plugin is a failure like any other: before the first
 // content another channel answers, later the client is told.
 func TestAnAdaptersTranslationFails(t *testing.T) {

@@ -3,7 +3,6 @@ package anthropic
 import (
 	"bytes"
 	"fmt"
-	"net/http"
 	"strconv"
 
 	"github.com/smart-ai-router/smartrouter/core/wire"
@@ -43,9 +42,7 @@ func (a *answer) scan() (*wire.Error, error) {
 		return nil, fmt.Errorf("answer of messages: %w", err)
 	}
 	if string(a.raw(aType)) == `"error"` || rawjson.IsObject(a.raw(aError)) {
-		f := openai.ReadError(http.StatusOK, nil, a.body)
-		f.Status = 0
-		return &f.Error, nil
+		return openai.ErrorIn(a.body), nil
 	}
 	return nil, nil
 }
@@ -67,7 +64,7 @@ func readAnswer(body []byte) (*hub.Response, error) {
 	r.ID, r.Model = rawjson.Inside(in.raw(aID)), rawjson.Inside(in.raw(aModel))
 	readUsage(in.raw(aUsage), &r.Usage)
 	var m hub.Message
-	if err := readBlocks(&m, in.raw(aContent), "content"); err != nil {
+	if err := readBlocks(&m, in.raw(aContent), func() string { return "content" }); err != nil {
 		return nil, fmt.Errorf("answer of messages: %w", err)
 	}
 	r.Choices = []hub.Answer{{Parts: m.Parts, Finish: finish(rawjson.Inside(in.raw(aReason)), rawjson.Inside(in.raw(aSequence)))}}
@@ -81,7 +78,7 @@ func appendAnswer(dst []byte, r *hub.Response) ([]byte, error) {
 		return dst, fmt.Errorf("anthropic: the answer has no choices")
 	}
 	a := &r.Choices[0]
-	o := build{Writer: rawjson.Object(dst), q: &hub.Request{}, same: r.From == Name}
+	o := build{Writer: rawjson.Object(dst), same: r.From == Name}
 	o.Put(`"id":"`)
 	o.Dst = appendID(o.Dst, r.ID)
 	o.Put(`","type":"message","role":"assistant"`)

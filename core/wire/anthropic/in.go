@@ -68,7 +68,7 @@ func request(body []byte, r *wire.Request) (*hub.Request, error) {
 	}
 	if len(system) > 0 {
 		m := hub.Message{Role: hub.System}
-		if err := readBlocks(&m, system, "system"); err != nil {
+		if err := readBlocks(&m, system, func() string { return "system" }); err != nil {
 			return nil, err
 		}
 		if len(m.Parts) > 0 {

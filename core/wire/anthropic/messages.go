@@ -19,7 +19,7 @@ func readMessages(q *hub.Request, raw hub.Raw) error {
 			return invalid(at("messages.%d.role", i), "Input should be 'user', 'assistant' or 'system'")
 		}
 		m := hub.Message{Role: role}
-		if err := readBlocks(&m, rawjson.Child(v, "content"), at("messages.%d.content", i)); err != nil {
+		if err := readBlocks(&m, rawjson.Child(v, "content"), func() string { return at("messages.%d.content", i) }); err != nil {
 			return err
 		}
 		if role != hub.User {
@@ -46,7 +46,8 @@ func split(q *hub.Request, m *hub.Message, i int) error {
 			Role: hub.ToolRole, Whole: p.Whole, CallID: rawjson.Str(p.Whole, "tool_use_id"),
 			Failed: string(rawjson.Child(p.Whole, "is_error")) == "true", Cache: p.Cache,
 		}
-		if err := readBlocks(&result, rawjson.Child(p.Whole, "content"), at("messages.%d.content.%d.content", i, j)); err != nil {
+		where := func() string { return at("messages.%d.content.%d.content", i, j) }
+		if err := readBlocks(&result, rawjson.Child(p.Whole, "content"), where); err != nil {
 			return err
 		}
 		q.Messages = append(q.Messages, result)
@@ -57,8 +58,9 @@ func split(q *hub.Request, m *hub.Message, i int) error {
 	return nil
 }
 
-// readBlocks reads content: a string, or an array of blocks.
-func readBlocks(m *hub.Message, raw hub.Raw, where string) error {
+// readBlocks reads content: a string, or an array of blocks. Where it is, only an
+// error wants to know.
+func readBlocks(m *hub.Message, raw hub.Raw, where func() string) error {
 	c := rawjson.Cursor{Doc: raw}
 	switch {
 	case len(raw) == 0:
@@ -67,12 +69,12 @@ func readBlocks(m *hub.Message, raw hub.Raw, where string) error {
 		m.Parts = append(m.Parts, hub.Part{Text: rawjson.Inside(raw)})
 		return nil
 	case !c.Array():
-		return invalid(where, "Input should be a valid string or list")
+		return invalid(where(), "Input should be a valid string or list")
 	}
 	for i := 0; c.More(); i++ {
 		v := c.Skip().Of(raw)
 		if !rawjson.IsObject(v) {
-			return invalid(at("%s.%d", where, i), "Input should be an object")
+			return invalid(at("%s.%d", where(), i), "Input should be an object")
 		}
 		m.Parts = append(m.Parts, readBlock(v))
 	}

@@ -12,8 +12,8 @@ const (
 	// defaultMaxTokens is asked for where the client does not say: Anthropic
 	// wants a number, and every model of 2026 has this much.
 	defaultMaxTokens = 8192
-	// leastBudget of thinking, in tokens, is Anthropic's.
-	leastBudget = 1024
+	// LeastBudget of thinking, in tokens, is Anthropic's.
+	LeastBudget = 1024
 )
 
 // outgoing appends a request as Anthropic takes it.
@@ -85,7 +85,7 @@ func (o *build) thinking(w *hub.Warnings) bool {
 		think = `"type":"disabled"`
 	case o.same && budget > 0:
 		think = `"type":"enabled","budget_tokens":` + strconv.FormatInt(budget, 10)
-	case r.Adaptive:
+	case r.Adaptive && (o.same || !o.q.Choice.Forced()):
 		think = `"type":"adaptive"`
 	case budget > 0 || r.Effort != "" && !o.same && Budgeted(q.Model):
 		if budget == 0 {
@@ -97,7 +97,7 @@ func (o *build) thinking(w *hub.Warnings) bool {
 		if o.maxTokens == 0 {
 			o.maxTokens = budget + defaultMaxTokens
 		}
-		if budget >= leastBudget && !o.q.Choice.Forced() {
+		if budget >= LeastBudget && !o.q.Choice.Forced() {
 			think = `"type":"enabled","budget_tokens":` + strconv.FormatInt(budget, 10)
 			break
 		}
@@ -156,8 +156,8 @@ func (o *build) sampling(think bool, w *hub.Warnings) {
 			o.RawIf(f.String(), v)
 		case think:
 			w.Add(f, "the model thinks, and then takes none")
-		case f == hub.Temperature && above1(v):
-			o.Raw("temperature", hub.Raw("1"))
+		case f == hub.Temperature:
+			o.RawIf(f.String(), Temperature(v))
 		case f == hub.TopP && o.q.Has(hub.Temperature):
 			// Newer models take the one or the other.
 			w.Add(f, "there is a temperature, and Anthropic takes only one of them")
@@ -167,9 +167,12 @@ func (o *build) sampling(think bool, w *hub.Warnings) {
 	}
 }
 
-func above1(v hub.Raw) bool {
-	t, err := strconv.ParseFloat(string(v), 64)
-	return err == nil && t > 1
+// Temperature is the one asked for, or the most that Claude takes.
+func Temperature(v hub.Raw) hub.Raw {
+	if t, err := strconv.ParseFloat(string(v), 64); err == nil && t > 1 {
+		return hub.Raw("1")
+	}
+	return v
 }
 
 func (o *build) tools() {

@@ -6,8 +6,8 @@ import (
 	"github.com/smart-ai-router/smartrouter/core/wire/hub"
 )
 
-// jsonOnly emulates response_format: json_object.
-const jsonOnly = "Answer with one JSON object and nothing else: no code fence, no word before or after it."
+// JSONOnly emulates response_format: json_object.
+const JSONOnly = "Answer with one JSON object and nothing else: no code fence, no word before or after it."
 
 // system writes the system prompt: what system and developer say, wherever they
 // say it; but of a request that came in this format only what came first, since
@@ -47,7 +47,7 @@ func (o *build) system() {
 	}
 	if mode {
 		o.Comma()
-		o.block(&hub.Part{Text: hub.Text(jsonOnly)})
+		o.block(&hub.Part{Text: hub.Text(JSONOnly)})
 	}
 	o.Put("]")
 }

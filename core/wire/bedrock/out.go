@@ -1,9 +1,9 @@
 package bedrock
 
 import (
-	"strconv"
 	"strings"
 
+	"github.com/smart-ai-router/smartrouter/core/wire/anthropic"
 	"github.com/smart-ai-router/smartrouter/core/wire/hub"
 	"github.com/smart-ai-router/smartrouter/core/wire/rawjson"
 )
@@ -60,8 +60,8 @@ func (o *build) sampling(thinks bool, w *hub.Warnings) {
 		case thinks:
 			w.Add(f, "the model thinks, and then takes none")
 		case f == hub.Temperature:
-			if o.is(claude) && above1(v) {
-				v = hub.Raw("1")
+			if o.is(claude) {
+				v = anthropic.Temperature(v)
 			}
 			o.inference.Raw("temperature", v)
 		case f == hub.TopP && o.is(claude) && q.Has(hub.Temperature):
@@ -83,11 +83,6 @@ func (o *build) sampling(thinks bool, w *hub.Warnings) {
 		// Which of them it was is in Claude's own answer alone.
 		o.Put(`,"additionalModelResponseFieldPaths":["/stop_sequence"]`)
 	}
-}
-
-func above1(v hub.Raw) bool {
-	t, err := strconv.ParseFloat(string(v), 64)
-	return err == nil && t > 1
 }
 
 // schema asks for an answer by a JSON schema, which is sent as a text.

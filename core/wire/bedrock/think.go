@@ -18,9 +18,6 @@ const (
 
 func (o *build) is(family string) bool { return strings.Contains(o.model, family) }
 
-// leastBudget of thinking, in tokens, is Anthropic's.
-const leastBudget = 1024
-
 // thinking decides on it. It tells whether the model thinks and then takes no
 // temperature.
 //
@@ -68,7 +65,8 @@ func (o *build) thinking(w *hub.Warnings) bool {
 		}
 		o.output.Text("effort", []byte(e))
 	}
-	return o.is(claude) && !o.q.Choice.Forced()
+	// Who only says whether thoughts are shown asks for none.
+	return o.is(claude) && !o.q.Choice.Forced() && (r.Adaptive || r.Effort != "")
 }
 
 // budget lets the model think for so many tokens, which are maxTokens' too.
@@ -76,7 +74,7 @@ func (o *build) budget(budget int64, w *hub.Warnings) bool {
 	if m := o.q.MaxTokens; m > 0 && budget >= m {
 		budget = m / 2
 	}
-	if budget < leastBudget || o.q.Choice.Forced() {
+	if budget < anthropic.LeastBudget || o.q.Choice.Forced() {
 		f := hub.ReasoningBudget
 		if o.q.Reasoning.Budget == 0 {
 			f = hub.ReasoningEffort

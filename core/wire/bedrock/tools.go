@@ -6,7 +6,6 @@ import (
 
 // Lines of the system prompt in place of what Converse has no field for.
 const (
-	jsonOnly  = "Answer with one JSON object and nothing else: no code fence, no word before or after it."
 	noCalls   = "Do not call any tool now."
 	oneAtOnce = "Call at most one tool at a time."
 )

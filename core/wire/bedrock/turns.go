@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/smart-ai-router/smartrouter/core/wire"
+	"github.com/smart-ai-router/smartrouter/core/wire/anthropic"
 	"github.com/smart-ai-router/smartrouter/core/wire/hub"
 	"github.com/smart-ai-router/smartrouter/core/wire/rawjson"
 )
@@ -17,7 +18,7 @@ import (
 // say it, and what Converse has no other place for.
 func (o *build) system() {
 	if o.q.Output.Form == hub.JSONObject {
-		o.asks = append(o.asks, jsonOnly)
+		o.asks = append(o.asks, anthropic.JSONOnly)
 	}
 	block := func(text hub.Text) {
 		o.Comma()

@@ -6,6 +6,7 @@ import (
 
 	"github.com/smart-ai-router/smartrouter/core/wire"
 	"github.com/smart-ai-router/smartrouter/core/wire/hub"
+	"github.com/smart-ai-router/smartrouter/core/wire/openai"
 	"github.com/smart-ai-router/smartrouter/core/wire/rawjson"
 	"github.com/smart-ai-router/smartrouter/sdk"
 )
@@ -116,7 +117,7 @@ func readAnswer(body []byte) (*hub.Response, error) {
 	in.read(body)
 	r := &hub.Response{From: Name, ID: in.id, Model: in.model}
 	if rawjson.IsObject(in.fault) {
-		r.Error = readFault(body)
+		r.Error = openai.ErrorIn(body)
 		return r, nil
 	}
 	readUsage(in.usage, &r.Usage)
@@ -166,7 +167,7 @@ func appendAnswer(dst []byte, r *hub.Response) ([]byte, error) {
 	if len(r.Choices) == 0 {
 		return dst, fmt.Errorf("gemini: the answer has no choices")
 	}
-	o := build{Writer: rawjson.Object(dst), q: &hub.Request{}, same: r.From == Name}
+	o := build{Writer: rawjson.Object(dst), same: r.From == Name}
 	if why, ok := blockedFor(&r.Choices[0].Finish); ok {
 		o.feedback(why)
 	} else {
@@ -332,7 +333,7 @@ func whole(e sdk.Endpoint, body []byte) (wire.Response, error) {
 	var in answer
 	in.read(body)
 	if rawjson.IsObject(in.fault) {
-		return wire.Response{Error: readFault(body)}, nil
+		return wire.Response{Error: openai.ErrorIn(body)}, nil
 	}
 	if e != sdk.Chat {
 		return wire.Response{}, nil // a count or embeddings

@@ -148,7 +148,7 @@ func appendPart(parts []hub.Part, raw hub.Raw) []hub.Part {
 		return parts
 	}
 	for c.Key() {
-		switch name := string(camel(c.Name)); name {
+		switch name := camel(c.Name); string(name) {
 		case "text":
 			p.Text, said = c.Str()
 		case "thought":
@@ -164,7 +164,7 @@ func appendPart(parts []hub.Part, raw hub.Raw) []hub.Part {
 		case "videoMetadata", "mediaResolution", "partMetadata":
 			c.Skip() // of what is beside it
 		default:
-			other = name
+			other = string(name)
 			c.Skip()
 		}
 	}

@@ -78,11 +78,3 @@ func failure(status int, header http.Header, body []byte) wire.Failure {
 	f.Code, f.Type = known.Code, known.Type
 	return f
 }
-
-// readFault reads an error in the place of an answer: its code is the status that
-// it should have come with.
-func readFault(body []byte) *wire.Error {
-	f := openai.ReadError(http.StatusOK, nil, body)
-	f.Status = 0
-	return &f.Error
-}

@@ -123,7 +123,7 @@ func (w *writer) delta(dst []byte, d *hub.Delta) ([]byte, error) {
 	asides := asideOf(&d.Foreign)
 	own := d.Foreign.Format == Name && asides == nil
 	if len(d.Thought)+len(d.Signature)+len(d.Redacted)+len(d.Text)+len(d.Refusal)+len(d.Logprobs)+len(asides) > 0 || own {
-		o := build{Writer: rawjson.Object(w.next(dst)), q: &hub.Request{}}
+		o := build{Writer: rawjson.Object(w.next(dst))}
 		o.Put(`"candidates":[{"content":{"parts":[`)
 		w.parts(&o, t, d)
 		if asides != nil {
@@ -210,7 +210,7 @@ func (w *writer) calls(dst []byte, t *told, index int64) []byte {
 	if len(t.calls) == 0 {
 		return dst
 	}
-	o := build{Writer: rawjson.Object(w.next(dst)), q: &hub.Request{}}
+	o := build{Writer: rawjson.Object(w.next(dst))}
 	o.Put(`"candidates":[{"content":{"parts":[`)
 	for i := range t.calls {
 		p := &t.calls[i]

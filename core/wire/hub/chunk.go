@@ -106,7 +106,7 @@ func (k *Chunk) choice(c *rawjson.Cursor) {
 				c.Skip()
 			}
 		case "finish_reason":
-			d.Reason = reason(c.Inside())
+			d.Reason = ReasonOf(c.Inside())
 		case "native_finish_reason":
 			d.Native, _ = c.Text()
 		case "stop_sequence":
@@ -133,16 +133,6 @@ func (f *Foreign) Read(c *rawjson.Cursor) {
 		return
 	}
 	c.Skip()
-}
-
-// reason is a finish reason, without making the usual ones anew.
-func reason(t Text) string {
-	for _, s := range [...]string{FinishStop, FinishLength, FinishCalls, FinishFilter, FinishOldCall} {
-		if s == string(t) {
-			return s
-		}
-	}
-	return string(t)
 }
 
 func (k *Chunk) delta(d *Delta, c *rawjson.Cursor) {
@@ -241,7 +231,11 @@ func (k *Chunk) call(c *rawjson.Cursor) {
 	k.calls = append(k.calls, d)
 }
 
-// ReadUsage reads the next value, an object, by its names in chat.
+// ReadUsage reads the next value, an object, by its names in chat, completions and
+// embeddings (prompt_tokens ...) or in responses, images and audio (input_tokens
+// ...), and by DeepSeek's for cached tokens
+// (https://api-docs.deepseek.com/guides/kv_cache). Some relays write all of these
+// names, and 0 for those that they mean nothing by.
 func ReadUsage(c *rawjson.Cursor) wire.Usage {
 	var u wire.Usage
 	if !c.Object() {
@@ -250,18 +244,16 @@ func ReadUsage(c *rawjson.Cursor) wire.Usage {
 	}
 	for c.Key() {
 		switch string(c.Name) {
-		case "prompt_tokens":
-			u.Input = count(c)
-		case "completion_tokens":
-			u.Output = count(c)
+		case "prompt_tokens", "input_tokens":
+			count(c, &u.Input)
+		case "completion_tokens", "output_tokens":
+			count(c, &u.Output)
 		case "total_tokens":
-			u.Total = count(c)
-		case "prompt_tokens_details":
-			details(c, "cached_tokens", &u.Cached, "cache_write_tokens", &u.CacheWrite)
-		case "completion_tokens_details":
-			details(c, "reasoning_tokens", &u.Reasoning, "", nil)
-		case "prompt_cache_hit_tokens": // DeepSeek
-			u.Cached = count(c)
+			count(c, &u.Total)
+		case "prompt_tokens_details", "input_tokens_details", "completion_tokens_details", "output_tokens_details":
+			details(c, &u)
+		case "prompt_cache_hit_tokens":
+			count(c, &u.Cached)
 		default:
 			c.Skip()
 		}
@@ -272,27 +264,28 @@ func ReadUsage(c *rawjson.Cursor) wire.Usage {
 	return u
 }
 
-func details(c *rawjson.Cursor, name string, n *int64, other string, m *int64) {
+func details(c *rawjson.Cursor, u *wire.Usage) {
 	if !c.Object() {
 		c.Skip()
 		return
 	}
 	for c.Key() {
 		switch string(c.Name) {
-		case name:
-			*n = count(c)
-		case other:
-			*m = count(c)
+		case "cached_tokens":
+			count(c, &u.Cached)
+		case "cache_write_tokens": // OpenRouter's name
+			count(c, &u.CacheWrite)
+		case "reasoning_tokens":
+			count(c, &u.Reasoning)
 		default:
 			c.Skip()
 		}
 	}
 }
 
-func count(c *rawjson.Cursor) int64 {
-	n, ok := c.Int()
-	if !ok || n < 0 {
-		return 0
+// count takes in a number of tokens, where the next value is one.
+func count(c *rawjson.Cursor, n *int64) {
+	if v, ok := c.Int(); ok && v > 0 {
+		*n = v
 	}
-	return n
 }

@@ -3,6 +3,7 @@ package hub
 import (
 	"bytes"
 	"slices"
+	"strings"
 
 	"github.com/smart-ai-router/smartrouter/core/wire/rawjson"
 )
@@ -166,8 +167,15 @@ func escapeSize(b []byte) int {
 		return short
 	case len(b) < long:
 		return long
-	case b[2]|0x20 != 'd' || bytes.IndexByte([]byte("89abAB"), b[3]) < 0, len(b) > long && b[long] != '\\':
+	case b[2]|0x20 != 'd' || strings.IndexByte("89abAB", b[3]) < 0:
 		return long
+	}
+	// What is no second half is text, or an escape, of its own.
+	next := b[long:]
+	for i, half := range [...]string{`\`, "u", "dD", "cdefCDEF"} {
+		if i < len(next) && strings.IndexByte(half, next[i]) < 0 {
+			return long
+		}
 	}
 	return 2 * long
 }

@@ -62,6 +62,7 @@ func TestCustomInputIsUnwrappedWhereverItIsCut(t *testing.T) {
 		`not as told`:        "not as told",
 		`{"text":"x"}`:       `{"text":"x"}`,
 		`{"input":"\ud83d"}`: "\ufffd",
+		`{"input":"\ud83d\n\ud83d\\\ud83d\ud83d\ude00"}`: "\ufffd\n\ufffd\\\ufffd😀",
 	} {
 		runes := []rune(arguments)
 		for at := range runes {
@@ -88,4 +89,22 @@ func TestCustomInputOfAWholeAnswerIsUnwrapped(t *testing.T) {
 	if p[0].Call.Custom || string(p[1].Call.Input) != "a\nb" || !p[1].Call.Custom || string(p[2].Call.Input) != "not as told" || !p[2].Call.Custom || p[3].Call.Custom {
 		t.Errorf("%+v", p)
 	}
+}
+
+// Any text comes out as a decoder reads it, whole and rune by rune.
+func FuzzCustomInput(f *testing.F) {
+	f.Add(`a\"\n\ud83d\ude00\ud83d\\`)
+	f.Fuzz(func(t *testing.T, inside string) {
+		quoted := `"` + inside + `"`
+		var want string
+		if !rawjson.Valid([]byte(quoted)) || json.Unmarshal([]byte(quoted), &want) != nil {
+			return
+		}
+		arguments := `{"input":` + quoted + `}`
+		for _, pieces := range [][]string{{arguments}, strings.Split(arguments, "")} {
+			if got := called(t, pieces...); got != want {
+				t.Errorf("%q in %d pieces is %q", arguments, len(pieces), got)
+			}
+		}
+	})
 }

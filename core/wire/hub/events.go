@@ -178,15 +178,27 @@ func (o *Events) oneLine(at int) {
 
 // Call begins the call number n of a choice; signature may be empty.
 func (o *Events) Call(index, n int64, c *Call) {
-	if slices.Contains(o.Customs, string(c.Name)) {
-		o.beginCustom(index, n, c)
+	if !slices.Contains(o.Customs, string(c.Name)) {
+		o.begin(index, n, c)
 		return
 	}
+	o.custom = append(o.custom, unwrapper{index: index, call: n})
+	o.begin(index, n, &Call{ID: c.ID, Name: c.Name, Custom: true})
+	o.customInput(&o.custom[len(o.custom)-1], c.Input)
+}
+
+func (o *Events) begin(index, n int64, c *Call) {
 	o.choice(index)
 	o.buf = append(o.buf, `"tool_calls":[{"index":`...)
 	o.buf = append(strconv.AppendInt(o.buf, n, 10), `,"id":"`...)
-	o.buf = append(append(o.buf, c.ID...), `","type":"function","function":{"name":"`...)
-	o.buf = append(append(o.buf, c.Name...), `","arguments":`...)
+	o.buf = append(o.buf, c.ID...)
+	if c.Custom {
+		o.buf = append(o.buf, `","type":"custom","custom":{"name":"`...)
+		o.buf = append(append(o.buf, c.Name...), `","input":`...)
+	} else {
+		o.buf = append(o.buf, `","type":"function","function":{"name":"`...)
+		o.buf = append(append(o.buf, c.Name...), `","arguments":`...)
+	}
 	o.buf = rawjson.AppendQuote(o.buf, string(c.Input))
 	o.buf = append(o.buf, '}')
 	if len(c.Signature) > 0 {
@@ -211,18 +223,6 @@ func (o *Events) Arguments(index, n int64, t Text) {
 	o.end()
 }
 
-// beginCustom begins the call of a custom tool that a function stands for.
-func (o *Events) beginCustom(index, n int64, c *Call) {
-	o.custom = append(o.custom, unwrapper{index: index, call: n})
-	o.choice(index)
-	o.buf = append(o.buf, `"tool_calls":[{"index":`...)
-	o.buf = append(strconv.AppendInt(o.buf, n, 10), `,"id":"`...)
-	o.buf = append(append(o.buf, c.ID...), `","type":"custom","custom":{"name":"`...)
-	o.buf = append(append(append(o.buf, c.Name...), `","input":""}}]`...), open...)
-	o.end()
-	o.customInput(&o.custom[len(o.custom)-1], c.Input)
-}
-
 func (o *Events) unwrapper(index, n int64) *unwrapper {
 	for i := range o.custom {
 		if u := &o.custom[i]; u.index == index && u.call == n {
@@ -235,14 +235,15 @@ func (o *Events) unwrapper(index, n int64) *unwrapper {
 // customInput is a piece of what the function is called with.
 func (o *Events) customInput(u *unwrapper, piece []byte) {
 	if text := u.feed(nil, piece); len(text) > 0 {
-		o.customText(u, text)
+		o.Input(u.index, u.call, text)
 	}
 }
 
-func (o *Events) customText(u *unwrapper, t Text) {
-	o.choice(u.index)
+// Input is a piece of what a custom tool is called with.
+func (o *Events) Input(index, n int64, t Text) {
+	o.choice(index)
 	o.buf = append(o.buf, `"tool_calls":[{"index":`...)
-	o.buf = append(strconv.AppendInt(o.buf, u.call, 10), `,"custom":{"input":"`...)
+	o.buf = append(strconv.AppendInt(o.buf, n, 10), `,"custom":{"input":"`...)
 	o.buf = append(append(append(o.buf, t...), `"}}]`...), open...)
 	o.end()
 }
@@ -252,7 +253,7 @@ func (o *Events) Finish(index int64, f *Finish) {
 	for i := range o.custom {
 		if u := &o.custom[i]; u.index == index {
 			if head := u.left(); len(head) > 0 {
-				o.customText(u, rawjson.Escaped(string(head)))
+				o.Input(u.index, u.call, rawjson.Escaped(string(head)))
 			}
 		}
 	}

@@ -60,3 +60,13 @@ const (
 	FinishFilter  = "content_filter"
 	FinishOldCall = "function_call"
 )
+
+// ReasonOf is a finish reason, without making the usual ones anew.
+func ReasonOf(t Text) string {
+	for _, s := range [...]string{FinishStop, FinishLength, FinishCalls, FinishFilter, FinishOldCall} {
+		if s == string(t) {
+			return s
+		}
+	}
+	return string(t)
+}

@@ -2,7 +2,6 @@ package ollama
 
 import (
 	"fmt"
-	"net/http"
 	"strconv"
 	"time"
 
@@ -142,13 +141,6 @@ func (l *line) eachCall(n int64, do func(*hub.Call)) {
 	}
 }
 
-// readError reads an error in an answer's place.
-func readError(body []byte) *wire.Error {
-	f := openai.ReadError(http.StatusOK, nil, body)
-	f.Status = 0
-	return &f.Error
-}
-
 // readAnswer reads a whole answer of Ollama's.
 func readAnswer(body []byte) (*hub.Response, error) {
 	l, err := readWhole(body)
@@ -157,7 +149,7 @@ func readAnswer(body []byte) (*hub.Response, error) {
 	}
 	r := &hub.Response{From: Name}
 	if l.failed != nil {
-		r.Error = readError(body)
+		r.Error = openai.ErrorIn(body)
 		return r, nil
 	}
 	r.ID, r.Model, r.Created, r.Usage = l.id(), l.model, l.created(), l.usage()

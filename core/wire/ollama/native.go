@@ -2,6 +2,7 @@ package ollama
 
 import (
 	"github.com/smart-ai-router/smartrouter/core/wire"
+	"github.com/smart-ai-router/smartrouter/core/wire/openai"
 	"github.com/smart-ai-router/smartrouter/core/wire/sse"
 	"github.com/smart-ai-router/smartrouter/sdk"
 )
@@ -42,7 +43,7 @@ func whole(_ sdk.Endpoint, body []byte) (wire.Response, error) {
 		return wire.Response{}, err
 	}
 	if l.failed != nil {
-		return wire.Response{Error: readError(body)}, nil
+		return wire.Response{Error: openai.ErrorIn(body)}, nil
 	}
 	return wire.Response{ID: string(l.id()), Model: string(l.model), Finish: []string{l.finish(len(l.calls) > 0).Reason}, Usage: l.usage()}, nil
 }

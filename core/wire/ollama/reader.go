@@ -17,7 +17,7 @@ func (r *reader) Event(out *hub.Events, e *sse.Event) error {
 	var l line
 	l.read(e.Data)
 	if l.failed != nil {
-		out.Copy(openai.AppendError(nil, openai.Fault(500, readError(e.Data).Message)))
+		out.Copy(openai.AppendError(nil, openai.Fault(500, openai.ErrorIn(e.Data).Message)))
 		return nil
 	}
 	if !r.begun && (l.message || l.done) {

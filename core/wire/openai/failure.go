@@ -31,6 +31,12 @@ func Failed(data []byte) *wire.Error {
 	return &e
 }
 
+// ErrorIn is an error in the place of an answer, whose status is not told.
+func ErrorIn(body []byte) *wire.Error {
+	e := readErrorBody(body)
+	return &e
+}
+
 // readErrorBody finds type, code, param and message in the shapes that providers use:
 //
 //	{"error":{"message","type","param","code"}}       OpenAI and most others

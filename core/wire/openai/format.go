@@ -35,12 +35,7 @@ var Format = &hub.Format{
 		Rules:    rules,
 		Request:  request,
 		Response: ReadAnswer,
-		Reader: func(q *hub.Request) hub.Reader {
-			if q != nil && q.From != Name && len(q.Customs()) > 0 {
-				return &rewritten{}
-			}
-			return copied{}
-		},
+		Reader:   func(*hub.Request) hub.Reader { return &reader{} },
 	},
 }
 
@@ -50,7 +45,7 @@ type chunks struct{ usage bool }
 // Event is part of hub.Writer. The chunk that only has the usage is for those
 // who asked for it.
 func (w *chunks) Event(dst []byte, e *sse.Event) ([]byte, error) {
-	if !w.usage && Classify(sdk.Chat, e).Is(wire.UsageOnly) {
+	if !w.usage && bytes.Contains(e.Data, []byte(`"usage"`)) && Classify(sdk.Chat, e).Is(wire.UsageOnly) {
 		return dst, nil
 	}
 	return append(dst, e.Raw...), nil
@@ -59,24 +54,18 @@ func (w *chunks) Event(dst []byte, e *sse.Event) ([]byte, error) {
 // Fail is part of hub.Writer.
 func (*chunks) Fail(dst []byte, e *wire.Error) []byte { return AppendErrorEvent(dst, sdk.Chat, e, 0) }
 
-// copied is a provider's stream of chat.
-type copied struct{}
+// reader is a provider's stream of chat.
+type reader struct{ chunk hub.Chunk }
 
-// Event is part of hub.Reader.
-func (copied) Event(out *hub.Events, e *sse.Event) error {
-	if e.Data != nil {
-		out.Copy(e.Data)
+// Event is part of hub.Reader. What it is is the hub's already, but for calls of
+// functions that stand for the client's custom tools.
+func (r *reader) Event(out *hub.Events, e *sse.Event) error {
+	if e.Data == nil {
+		return nil
 	}
-	return nil
-}
-
-// rewritten is one in which functions stand for the client's custom tools.
-type rewritten struct{ chunk hub.Chunk }
-
-// Event is part of hub.Reader.
-func (r *rewritten) Event(out *hub.Events, e *sse.Event) error {
-	if !bytes.Contains(e.Data, []byte(`"tool_calls"`)) {
-		return copied{}.Event(out, e)
+	if len(out.Customs) == 0 || !bytes.Contains(e.Data, []byte(`"tool_calls"`)) {
+		out.Copy(e.Data)
+		return nil
 	}
 	k := &r.chunk
 	k.Read(e.Data)

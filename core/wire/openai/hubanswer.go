@@ -59,7 +59,7 @@ func readAnswer(raw []byte) (a hub.Answer) {
 		case "index":
 			a.Index, _ = c.Int()
 		case "finish_reason":
-			a.Reason = known(c.Inside())
+			a.Reason = hub.ReasonOf(c.Inside())
 		case "native_finish_reason":
 			a.Native, _ = c.Text()
 		case "stop_sequence":

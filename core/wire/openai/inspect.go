@@ -10,15 +10,18 @@ import (
 	"github.com/smart-ai-router/smartrouter/core/wire/rawjson"
 )
 
-// promptFields are the top-level fields that a model reads, in lower case, in all
-// formats: system is Anthropic's, contents and its neighbours are Gemini's. The
-// last two lines are definitions of tools and of the answer's form, whose names
-// and descriptions a model reads too.
+// promptFields are the top-level fields that a model reads, in lower case and
+// without underscores, in all formats. The third and fourth lines are Gemini's:
+// of a chat, and of embeddings and counted tokens. The last two lines are
+// definitions of tools and of the answer's form, whose names and descriptions a
+// model reads too.
 var promptFields = [...]string{
-	"messages", "input", "prompt", "suffix", "instructions", "query", "documents", "system",
-	"contents", "systeminstruction", "system_instruction",
+	"messages", "input", "prompt", "suffix", "prediction", "websearchoptions", "instructions", "query", "documents",
+	"system", "contextmanagement", // which says how Anthropic is to sum up
+	"contents", "systeminstruction",
+	"content", "title", "embedcontentconfig", "requests", "generatecontentrequest",
 	"tools", "functions",
-	"response_format", "text", "output_config", "output_format", "generationconfig", "generation_config",
+	"responseformat", "text", "outputconfig", "outputformat", "generationconfig",
 }
 
 // Prompt is what a model is given to read by a JSON body, which is well formed:
@@ -39,7 +42,6 @@ func Prompt(body []byte) ([]byte, error) {
 			c.Skip()
 			continue
 		}
-		// Some providers match keys without regard to case, so we do.
 		if len(w.out) == 0 {
 			w.out = append(w.out, '{')
 		} else {
@@ -60,9 +62,14 @@ func Prompt(body []byte) ([]byte, error) {
 	return append(w.out, '}'), nil
 }
 
+// isPrompt matches a key as the least strict of providers does: those written in
+// Go know it in any case, and Gemini in camel case as in snake case.
 func isPrompt(name []byte) bool {
+	if bytes.IndexByte(name, '_') >= 0 {
+		name = bytes.ReplaceAll(name, []byte("_"), nil)
+	}
 	for _, f := range promptFields {
-		if len(f) == len(name) && bytes.EqualFold(name, []byte(f)) {
+		if bytes.EqualFold(name, []byte(f)) {
 			return true
 		}
 	}

@@ -26,10 +26,35 @@ func TestPromptIsWhatAModelReads(t *testing.T) {
 			name: "definitions", body: `{"tools":[{"type":"function","function":{"name":"f","description":"d"}}],"tool_choice":"auto","functions":[],"response_format":{"type":"json_object"},"text":{"format":{"type":"text"}}}`,
 			want: `{"tools":[{"type":"function","function":{"name":"f","description":"d"}}],"functions":[],"response_format":{"type":"json_object"},"text":{"format":{"type":"text"}}}`,
 		},
+		{
+			name: "the answer that is expected", body: `{"model":"m","prediction":{"type":"content","content":"hi"},"web_search_options":{"user_location":{"type":"approximate","approximate":{"city":"Rome"}}}}`,
+			want: `{"prediction":{"type":"content","content":"hi"},"web_search_options":{"user_location":{"type":"approximate","approximate":{"city":"Rome"}}}}`,
+		},
+		{
+			name: "how Anthropic is to sum up", body: `{"context_management":{"edits":[{"type":"compact_20260112","instructions":"be short"}]}}`,
+			want: `{"context_management":{"edits":[{"type":"compact_20260112","instructions":"be short"}]}}`,
+		},
+		{
+			name: "one embedding of Gemini's", body: `{"content":{"parts":[{"text":"hi"}]},"taskType":"RETRIEVAL_DOCUMENT","title":"t","embedContentConfig":{"title":"u"}}`,
+			want: `{"content":{"parts":[{"text":"hi"}]},"title":"t","embedContentConfig":{"title":"u"}}`,
+		},
+		{
+			name: "embeddings of Gemini's", body: `{"requests":[{"model":"models/m","content":{"parts":[{"text":"hi"},{"inlineData":{"data":"` + strings.Repeat("AAAA", 200) + `"}}]}}]}`,
+			want: `{"requests":[{"model":"models/m","content":{"parts":[{"text":"hi"},{"inlineData":{"data":""}}]}}]}`,
+		},
+		{
+			name: "tokens that Gemini counts", body: `{"generateContentRequest":{"model":"models/m","contents":[{"parts":[{"text":"hi"}]}]}}`,
+			want: `{"generateContentRequest":{"model":"models/m","contents":[{"parts":[{"text":"hi"}]}]}}`,
+		},
+		{
+			name: "Gemini's fields in snake case", body: `{"generate_content_request":{"contents":[]},"generateContent_request":{},"system_instruction":"s","generation_config":{},"embed_content_config":{}}`,
+			want: `{"generate_content_request":{"contents":[]},"generateContent_request":{},"system_instruction":"s","generation_config":{},"embed_content_config":{}}`,
+		},
 		{name: "a key twice in a tool", body: `{"tools":[{"name":"f","name":"g"}]}`, fails: `the key "name" twice`},
 		{name: "nothing to read", body: `{"model":"m"}`},
 		{name: "null", body: `{"messages":null}`, want: `{"messages":null}`},
 		{name: "another case", body: `{"Me\u0053sages":[{"content":"x"}]}`, want: `{"MeSsages":[{"content":"x"}]}`},
+		{name: "another case, as Go takes it for the same", body: `{"meſſages":[{"content":"x"}]}`, want: `{"meſſages":[{"content":"x"}]}`},
 		{
 			name: "no images", body: `{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA","detail":"low"}},{"type":"image_url","image_url":{"url":"https://a/b.png"}}]}]}`,
 			want: `{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"","detail":"low"}},{"type":"image_url","image_url":{"url":"https://a/b.png"}}]}]}`,

@@ -44,7 +44,7 @@ func appendRequest(dst []byte, q *hub.Request, extensions bool) []byte {
 	o.output(&q.Output)
 	if r := &q.Reasoning; extensions && (r.Budget > 0 || r.Adaptive || r.Hidden || r.Off) {
 		o.reasoning(r)
-	} else if e := effort(r); e != "" {
+	} else if e := Effort(r); e != "" {
 		o.Text("reasoning_effort", hub.Text(e))
 	}
 	for f, v := range q.Values {
@@ -78,8 +78,8 @@ func shortUser(v hub.Raw) hub.Raw {
 	return hub.Raw(`"` + hex.EncodeToString(sum[:]) + `"`)
 }
 
-// effort is about as much thought as a budget is, in OpenAI's words.
-func effort(r *hub.Reasoning) string {
+// Effort is about as much thought as a budget is, in OpenAI's words; empty: unsaid.
+func Effort(r *hub.Reasoning) string {
 	switch {
 	case r.Effort == "max":
 		return "xhigh"

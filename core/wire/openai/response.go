@@ -1,10 +1,10 @@
 package openai
 
 import (
-	"bytes"
 	"fmt"
 
 	"github.com/smart-ai-router/smartrouter/core/wire"
+	"github.com/smart-ai-router/smartrouter/core/wire/hub"
 	"github.com/smart-ai-router/smartrouter/core/wire/rawjson"
 	"github.com/smart-ai-router/smartrouter/core/wire/sse"
 	"github.com/smart-ai-router/smartrouter/sdk"
@@ -38,8 +38,7 @@ func ReadResponse(endpoint sdk.Endpoint, body []byte) (wire.Response, error) {
 	failed := len(raw(aError)) > 0 && !isNull(raw(aError)) ||
 		string(raw(aObject)) == `"error"` || string(raw(aType)) == `"error"`
 	if failed {
-		e := readErrorBody(body)
-		r.Error = &e
+		r.Error = ErrorIn(body)
 		return r, nil
 	}
 	r.ID, _ = rawjson.Unquote(raw(aID)) // absent or a number: no id
@@ -59,7 +58,7 @@ func ReadResponse(endpoint sdk.Endpoint, body []byte) (wire.Response, error) {
 		for c.More() {
 			choice := c.Skip().Of(c.Doc)
 			if reason := rawjson.Child(choice, "finish_reason"); len(reason) > 2 && reason[0] == '"' {
-				r.Finish = append(r.Finish, known(reason[1:len(reason)-1]))
+				r.Finish = append(r.Finish, hub.ReasonOf(rawjson.Inside(reason)))
 			}
 		}
 	}
@@ -89,16 +88,6 @@ func ReadID(data []byte) string {
 	return ""
 }
 
-// known returns the string of a finish reason, without making the usual ones anew.
-func known(reason []byte) string {
-	for _, s := range [...]string{"stop", "length", "tool_calls", "content_filter", "function_call"} {
-		if s == string(reason) {
-			return s
-		}
-	}
-	return string(reason)
-}
-
 // ReadUsage reads the usage out of an event that [Classify] found it in.
 func ReadUsage(e *sse.Event) wire.Usage {
 	usage := rawjson.Child(e.Data, "usage")
@@ -108,54 +97,4 @@ func ReadUsage(e *sse.Event) wire.Usage {
 	return readUsage(usage)
 }
 
-// readUsage reads a usage object by its names in chat, completions and
-// embeddings (prompt_tokens ...) or in responses, images and audio
-// (input_tokens ...); DeepSeek's name for cached tokens is understood too
-// (https://api-docs.deepseek.com/guides/kv_cache).
-func readUsage(raw []byte) wire.Usage {
-	var u wire.Usage
-	c := rawjson.Cursor{Doc: raw}
-	if !c.Object() {
-		return u
-	}
-	for c.Key() {
-		switch string(c.Name) {
-		case "prompt_tokens", "input_tokens":
-			u.Input = count(&c)
-		case "completion_tokens", "output_tokens":
-			u.Output = count(&c)
-		case "total_tokens":
-			u.Total = count(&c)
-		case "prompt_tokens_details", "input_tokens_details":
-			at := c.Skip().Of(raw)
-			if n := detail(at, "cached_tokens"); n > 0 {
-				u.Cached = n
-			}
-			u.CacheWrite = detail(at, "cache_write_tokens") // OpenRouter's name
-		case "prompt_cache_hit_tokens":
-			u.Cached = count(&c)
-		case "completion_tokens_details", "output_tokens_details":
-			u.Reasoning = detail(c.Skip().Of(raw), "reasoning_tokens")
-		default:
-			c.Skip()
-		}
-	}
-	if u.Total == 0 {
-		u.Total = u.Input + u.Output
-	}
-	return u
-}
-
-// count reads a number of tokens; what is no such number counts as none.
-func count(c *rawjson.Cursor) int64 {
-	n, ok := c.Int()
-	if !ok || n < 0 {
-		return 0
-	}
-	return n
-}
-
-func detail(raw []byte, name string) int64 {
-	d := rawjson.Cursor{Doc: bytes.TrimSpace(rawjson.Child(raw, name))}
-	return count(&d)
-}
+func readUsage(raw []byte) wire.Usage { return hub.ReadUsage(&rawjson.Cursor{Doc: raw}) }

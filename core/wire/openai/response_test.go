@@ -27,6 +27,9 @@ func TestReadResponse(t *testing.T) {
 			Finish: []string{"stop"}, Usage: wire.Usage{Input: 19, Output: 10, Total: 29, Cached: 8, Reasoning: 4}}},
 		{name: "two choices, DeepSeek's cache", endpoint: sdk.Chat, body: `{"choices":[{"finish_reason":"length"},{"finish_reason":"eos"},{"finish_reason":null},7],"usage":{"prompt_tokens":4,"prompt_cache_hit_tokens":3,"prompt_tokens_details":null}}`,
 			want: wire.Response{Finish: []string{"length", "eos"}, Usage: wire.Usage{Input: 4, Total: 4, Cached: 3}}},
+		// As new-api relays it, which fills in all fields that it knows.
+		{name: "names of chat, and those of responses with nothing in them", endpoint: sdk.Chat, body: `{"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":5,"total_tokens":14,"prompt_tokens_details":{"cached_tokens":3,"cache_write_tokens":2},"completion_tokens_details":{"reasoning_tokens":4},"input_tokens":0,"output_tokens":0,"input_tokens_details":null,"output_tokens_details":{"":1}}}`,
+			want: wire.Response{Usage: wire.Usage{Input: 9, Output: 5, Total: 14, Cached: 3, CacheWrite: 2, Reasoning: 4}}},
 		{name: "embeddings", endpoint: sdk.Embeddings, body: `{"object":"list","data":[{"embedding":[0.1]}],"model":"e","usage":{"prompt_tokens":8,"total_tokens":8}}`,
 			want: wire.Response{Model: "e", Usage: wire.Usage{Input: 8, Total: 8}}},
 		{name: "responses", endpoint: sdk.Responses, body: `{"id":"resp_1","model":"m","error":null,"status":"completed","usage":{"input_tokens":5,"input_tokens_details":{"cached_tokens":1},"output_tokens":6,"output_tokens_details":{"reasoning_tokens":2},"total_tokens":11}}`,

@@ -67,8 +67,6 @@ func arrayIndex(token string) (int, bool) {
 type place struct {
 	// value is what is there; absent: nothing is.
 	value Range
-	// key is that of a member, with its quotes.
-	key Range
 	// parent is the kind of what holds it: '{', '[', or 0 for the document.
 	parent byte
 	// start and end of the element or member, without commas. Where there is
@@ -127,16 +125,10 @@ func stepObject(c *Cursor, token string) place {
 		if !c.Key() {
 			break
 		}
-		keyEnd := c.At - 1
-		for keyEnd > start && c.Doc[keyEnd-1] != '"' {
-			keyEnd--
-		}
 		same := string(c.Name) == token
 		value := c.Skip()
 		if same {
-			found = place{
-				parent: '{', value: value, key: Range{start, keyEnd}, start: start, end: value.End, prevEnd: prevEnd, at: n,
-			}
+			found = place{parent: '{', value: value, start: start, end: value.End, prevEnd: prevEnd, at: n}
 			here, pending = true, true
 		}
 		prevEnd = value.End

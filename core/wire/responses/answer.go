@@ -75,6 +75,9 @@ type item struct {
 	call   hub.Text
 	name   hub.Text
 	custom bool
+	// Of a stream: its place there, and that it was told whole.
+	at   int
+	done bool
 }
 
 // The kinds of items.

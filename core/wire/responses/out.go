@@ -2,6 +2,7 @@ package responses
 
 import (
 	"github.com/smart-ai-router/smartrouter/core/wire/hub"
+	"github.com/smart-ai-router/smartrouter/core/wire/openai"
 	"github.com/smart-ai-router/smartrouter/core/wire/rawjson"
 )
 
@@ -24,7 +25,7 @@ func outgoing(dst []byte, q *hub.Request, _ *hub.Warnings) ([]byte, error) {
 		o.Int("max_output_tokens", q.MaxTokens)
 	}
 	o.format(q)
-	if e := effort(&q.Reasoning); e != "" {
+	if e := openai.Effort(&q.Reasoning); e != "" {
 		o.Key("reasoning")
 		o.Put("{")
 		o.Text("effort", hub.Text(e))
@@ -50,23 +51,6 @@ func outgoing(dst []byte, q *hub.Request, _ *hub.Warnings) ([]byte, error) {
 var sent = [...]hub.Field{
 	hub.Temperature, hub.TopP, hub.UserField, hub.Metadata, hub.ServiceTier, hub.PromptCacheKey,
 	hub.PromptCacheRetention, hub.SafetyIdentifier,
-}
-
-// effort is about as much thought as a budget is.
-func effort(r *hub.Reasoning) string {
-	switch {
-	case r.Effort == "max":
-		return "xhigh"
-	case r.Effort != "":
-		return r.Effort
-	case r.Budget <= 0:
-		return ""
-	case r.Budget <= 2048:
-		return "low"
-	case r.Budget <= 8192:
-		return "medium"
-	}
-	return "high"
 }
 
 func (o *build) message(m *hub.Message) {

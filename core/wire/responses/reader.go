@@ -9,8 +9,19 @@ import (
 
 // reader translates a stream of responses into the hub's.
 type reader struct {
-	calls   int64 // so far
-	thought bool  // some was said
+	calls   []int64 // so far: the place of each among the items
+	thought bool    // some was said
+}
+
+// call is the number of the call at a place. Pieces without a place of a call's
+// are taken for the last one's.
+func (r *reader) call(at int64) int64 {
+	for i := len(r.calls) - 1; i >= 0; i-- {
+		if r.calls[i] == at {
+			return int64(i)
+		}
+	}
+	return int64(len(r.calls) - 1)
 }
 
 // event says what is where in one.
@@ -18,12 +29,12 @@ type event struct {
 	kind           hub.Text
 	response, item hub.Raw
 	delta, message hub.Text
+	at             int64 // the place of the item
 	errorObject    hub.Raw
-	data           []byte
 }
 
 func (v *event) read(e *sse.Event) {
-	*v = event{kind: e.Type, data: e.Data}
+	*v = event{kind: e.Type}
 	c := rawjson.Cursor{Doc: e.Data}
 	if !c.Object() {
 		return
@@ -36,6 +47,8 @@ func (v *event) read(e *sse.Event) {
 			v.response = c.Skip().Of(e.Data)
 		case "item":
 			v.item = c.Skip().Of(e.Data)
+		case "output_index":
+			v.at, _ = c.Int()
 		case "delta":
 			v.delta, _ = c.Str()
 		case "error":
@@ -72,17 +85,22 @@ func (r *reader) Event(out *hub.Events, e *sse.Event) error {
 			out.Thought(0, hub.Text(`\n\n`))
 		}
 	case "response.output_item.added":
-		if k := string(rawjson.Str(v.item, "type")); k == "function_call" {
-			out.Call(0, r.calls, &hub.Call{ID: rawjson.Str(v.item, "call_id"), Name: rawjson.Str(v.item, "name")})
-			r.calls++
+		if k := string(rawjson.Str(v.item, "type")); k == "function_call" || k == "custom_tool_call" {
+			call := hub.Call{ID: rawjson.Str(v.item, "call_id"), Name: rawjson.Str(v.item, "name"), Custom: k == "custom_tool_call"}
+			out.Call(0, int64(len(r.calls)), &call)
+			r.calls = append(r.calls, v.at)
 		}
 	case "response.function_call_arguments.delta":
-		if r.calls > 0 {
-			out.Arguments(0, r.calls-1, v.delta)
+		if len(r.calls) > 0 {
+			out.Arguments(0, r.call(v.at), v.delta)
+		}
+	case "response.custom_tool_call_input.delta":
+		if len(r.calls) > 0 {
+			out.Input(0, r.call(v.at), v.delta)
 		}
 	case "response.completed", "response.incomplete":
 		f := finish(v.response)
-		if f.Reason == hub.FinishStop && r.calls > 0 {
+		if f.Reason == hub.FinishStop && len(r.calls) > 0 {
 			f.Reason = hub.FinishCalls
 		}
 		out.Finish(0, &f)

@@ -8,6 +8,7 @@ import (
 	"github.com/smart-ai-router/smartrouter/core/wire"
 	"github.com/smart-ai-router/smartrouter/core/wire/hub"
 	"github.com/smart-ai-router/smartrouter/core/wire/openai"
+	"github.com/smart-ai-router/smartrouter/core/wire/rawjson"
 	"github.com/smart-ai-router/smartrouter/core/wire/sse"
 	"github.com/smart-ai-router/smartrouter/sdk"
 )
@@ -17,11 +18,12 @@ import (
 const maxSaid = 16 << 20
 
 // writer makes of the hub's events a stream of responses. Items come one after
-// the other: what belongs to another kind than the open one closes it.
+// the other: what belongs to another kind than the last one closes it. Only a call
+// whose arguments are not whole stays open beside others: pieces of calls that
+// are made at once may come in turns.
 type writer struct {
 	head           head
 	started, ended bool
-	open           bool // the last of items is
 	items          []item
 	calls          []int // the place of each call among items
 	said           int   // bytes
@@ -96,40 +98,41 @@ func (w *writer) start(dst []byte, k *hub.Chunk) []byte {
 func (w *writer) delta(dst []byte, k *hub.Chunk, d *hub.Delta) []byte {
 	if len(d.Thought) > 0 {
 		dst = w.begin(dst, thoughtItem, "rs_", nil)
-		dst = w.piece(dst, "reasoning_summary_text.delta", d.Thought)
+		dst = w.piece(dst, w.last(), "reasoning_summary_text.delta", d.Thought)
 	}
-	if len(d.Signature) > 0 && (!w.open || w.last().kind == thoughtItem) {
+	if len(d.Signature) > 0 && (!w.open() || w.last().kind == thoughtItem) {
 		dst = w.begin(dst, thoughtItem, "rs_", nil)
 		w.last().secret = append([]byte(signed), d.Signature...)
-		dst = w.close(dst)
+		dst = w.close(dst, w.last())
 	}
 	if len(d.Redacted) > 0 {
-		dst = w.begin(w.close(dst), thoughtItem, "rs_", nil)
+		dst = w.begin(w.leave(dst), thoughtItem, "rs_", nil)
 		w.last().secret = append([]byte(redacted), d.Redacted...)
-		dst = w.close(dst)
+		dst = w.close(dst, w.last())
 	}
 	if len(d.Text) > 0 {
 		dst = w.begin(dst, textItem, "msg_", nil)
-		dst = w.piece(dst, "output_text.delta", d.Text)
+		dst = w.piece(dst, w.last(), "output_text.delta", d.Text)
 	}
 	if len(d.Refusal) > 0 {
 		dst = w.begin(dst, refusalItem, "msg_", nil)
-		dst = w.piece(dst, "refusal.delta", d.Refusal)
+		dst = w.piece(dst, w.last(), "refusal.delta", d.Refusal)
 	}
 	calls := k.Calls(d)
 	for i := range calls {
 		c := &calls[i]
 		if c.Index < 0 || c.Index >= int64(len(w.calls)) {
-			dst = w.begin(w.close(dst), callItem, "fc_", c)
+			c.Index = int64(len(w.calls))
+			dst = w.begin(dst, callItem, "fc_", c)
 			w.calls = append(w.calls, len(w.items)-1)
 		}
 		// A call that is closed has been told whole: what comes for it is lost.
-		if w.open && w.last().kind == callItem && len(c.Arguments) > 0 {
+		if t := &w.items[w.calls[c.Index]]; !t.done && len(c.Arguments) > 0 {
 			kind := "function_call_arguments.delta"
-			if w.last().custom {
+			if t.custom {
 				kind = "custom_tool_call_input.delta"
 			}
-			dst = w.piece(dst, kind, c.Arguments)
+			dst = w.piece(dst, t, kind, c.Arguments)
 		}
 	}
 	if d.Reason != "" {
@@ -140,42 +143,61 @@ func (w *writer) delta(dst []byte, k *hub.Chunk, d *hub.Delta) []byte {
 
 func (w *writer) last() *item { return &w.items[len(w.items)-1] }
 
-// begin opens an item of a kind where none is open.
+// open tells whether the last item is.
+func (w *writer) open() bool { return len(w.items) > 0 && !w.last().done }
+
+// begin opens an item of a kind where the last is none, and each call.
 func (w *writer) begin(dst []byte, kind int, prefix string, c *hub.CallDelta) []byte {
-	if w.open && w.last().kind == kind {
+	if w.open() && w.last().kind == kind && c == nil {
 		return dst
 	}
-	dst = w.close(dst)
-	t := item{kind: kind, id: itemID(prefix, w.head.id, len(w.items))}
+	dst = w.leave(dst)
+	n := len(w.items)
+	w.items = append(w.items, item{kind: kind, id: itemID(prefix, w.head.id, n), at: n})
+	t := w.last()
 	if c != nil {
 		t.call, t.name, t.custom = bytes.Clone(c.ID), bytes.Clone(c.Name), c.Custom
 	}
-	w.items, w.open = append(w.items, t), true
-	dst = append(w.place(w.event(dst, "output_item.added"), false), `,"item":`...)
-	dst = append(w.last().append(dst, false), done...)
+	dst = append(t.place(w.event(dst, "output_item.added"), false), `,"item":`...)
+	dst = append(t.append(dst, false), done...)
 	switch kind {
 	case textItem, refusalItem:
-		dst = append(w.place(w.event(dst, "content_part.added"), true), `,"content_index":0,"part":`...)
-		dst = append(w.last().part(dst, nil), done...)
+		dst = append(t.place(w.event(dst, "content_part.added"), true), `,"content_index":0,"part":`...)
+		dst = append(t.part(dst, nil), done...)
 	case thoughtItem:
-		dst = append(w.place(w.event(dst, "reasoning_summary_part.added"), true), `,"summary_index":0,"part":{"type":"summary_text","text":""}`...)
+		dst = append(t.place(w.event(dst, "reasoning_summary_part.added"), true), `,"summary_index":0,"part":{"type":"summary_text","text":""}`...)
 		dst = append(dst, done...)
 	}
 	return dst
 }
 
+// leave ends the last item, unless more of it may come.
+func (w *writer) leave(dst []byte) []byte {
+	if !w.open() || w.last().kind == callItem && !w.last().whole() {
+		return dst
+	}
+	return w.close(dst, w.last())
+}
+
+// whole tells whether a call has all its arguments. Where free text ends, nobody
+// knows before the answer does.
+func (t *item) whole() bool {
+	in, _ := rawjson.AppendText(nil, t.text)
+	return !t.custom && rawjson.IsObject(in) && rawjson.Valid(in)
+}
+
 // place says which item an event is of.
-func (w *writer) place(dst []byte, named bool) []byte {
-	dst = strconv.AppendInt(append(dst, `,"output_index":`...), int64(len(w.items)-1), 10)
+func (t *item) place(dst []byte, named bool) []byte {
+	dst = strconv.AppendInt(append(dst, `,"output_index":`...), int64(t.at), 10)
 	if named {
-		dst = append(append(append(dst, `,"item_id":"`...), w.last().id...), '"')
+		dst = append(append(append(dst, `,"item_id":"`...), t.id...), '"')
 	}
 	return dst
 }
 
 // index says which part of the item an event is of.
-func (w *writer) index(dst []byte) []byte {
-	switch w.last().kind {
+func (t *item) index(dst []byte) []byte {
+	switch t.kind {
 	case textItem, refusalItem:
 		return append(dst, `,"content_index":0`...)
 	case thoughtItem:
@@ -184,26 +206,22 @@ func (w *writer) index(dst []byte) []byte {
 	return dst
 }
 
-func (w *writer) piece(dst []byte, kind string, t hub.Text) []byte {
-	w.said += len(t)
-	w.last().text = append(w.last().text, t...)
-	dst = w.index(w.place(w.event(dst, kind), true))
-	dst = append(append(append(dst, `,"delta":"`...), t...), '"')
-	if w.last().kind == textItem {
+func (w *writer) piece(dst []byte, t *item, kind string, said hub.Text) []byte {
+	w.said += len(said)
+	t.text = append(t.text, said...)
+	dst = t.index(t.place(w.event(dst, kind), true))
+	dst = append(append(append(dst, `,"delta":"`...), said...), '"')
+	if t.kind == textItem {
 		dst = append(dst, `,"logprobs":[]`...)
 	}
 	return append(dst, done...)
 }
 
-// close ends the open item, and repeats it whole.
-func (w *writer) close(dst []byte) []byte {
-	if !w.open {
-		return dst
-	}
-	w.open = false
-	t := w.last()
+// close ends an open item, and repeats it whole.
+func (w *writer) close(dst []byte, t *item) []byte {
+	t.done = true
 	whole := func(kind, key string) {
-		dst = w.index(w.place(w.event(dst, kind), true))
+		dst = t.index(t.place(w.event(dst, kind), true))
 		dst = append(append(append(dst, `,"`...), key...), `":"`...)
 		dst = append(append(dst, t.text...), '"')
 		switch t.kind {
@@ -221,11 +239,11 @@ func (w *writer) close(dst []byte) []byte {
 		} else {
 			whole("refusal.done", "refusal")
 		}
-		dst = append(w.index(w.place(w.event(dst, "content_part.done"), true)), `,"part":`...)
+		dst = append(t.index(t.place(w.event(dst, "content_part.done"), true)), `,"part":`...)
 		dst = append(t.part(dst, t.text), done...)
 	case thoughtItem:
 		whole("reasoning_summary_text.done", "text")
-		dst = w.index(w.place(w.event(dst, "reasoning_summary_part.done"), true))
+		dst = t.index(t.place(w.event(dst, "reasoning_summary_part.done"), true))
 		dst = append(append(append(dst, `,"part":{"type":"summary_text","text":"`...), t.text...), `"}`...)
 		dst = append(dst, done...)
 	case callItem:
@@ -235,7 +253,7 @@ func (w *writer) close(dst []byte) []byte {
 			whole("function_call_arguments.done", "arguments")
 		}
 	}
-	dst = append(w.place(w.event(dst, "output_item.done"), false), `,"item":`...)
+	dst = append(t.place(w.event(dst, "output_item.done"), false), `,"item":`...)
 	return append(t.append(dst, true), done...)
 }
 
@@ -243,7 +261,12 @@ func (w *writer) close(dst []byte) []byte {
 func (w *writer) end(dst []byte) []byte {
 	w.ended = true
 	w.chunk = hub.Chunk{}
-	dst = w.close(w.start(dst, &w.chunk))
+	dst = w.start(dst, &w.chunk)
+	for i := range w.items {
+		if t := &w.items[i]; !t.done {
+			dst = w.close(dst, t)
+		}
+	}
 	kind := "completed"
 	if r := w.head.finish.Reason; r == hub.FinishLength || r == hub.FinishFilter {
 		kind = "incomplete"
