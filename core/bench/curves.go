@@ -56,12 +56,12 @@ var (
 // sweep measures all curves.
 func sweep(ctx context.Context, progress io.Writer) (*curves, error) {
 	all := newCurves()
-	mock, err := startPart(ctx, "/proc/self/exe", []string{rolePrefix + "upstream"}, listening)
+	mock, err := startRole(ctx, "upstream")
 	if err != nil {
 		return all, err
 	}
 	defer mock.stop()
-	proxy, err := startPart(ctx, "/proc/self/exe", []string{rolePrefix + "floor", "http", mock.said[0]}, listening)
+	proxy, err := startRole(ctx, "floor", "http", mock.said[0])
 	if err != nil {
 		return all, err
 	}
@@ -255,6 +255,7 @@ func (s *sweeper) openStreams(ctx context.Context, t target, n int) (p point, er
 	}
 	var (
 		events, broken atomic.Int64
+		over           atomic.Bool
 		readers        sync.WaitGroup
 		last           = time.Now().Add(time.Minute)
 		all            = make([]*client, n)
@@ -277,11 +278,9 @@ func (s *sweeper) openStreams(ctx context.Context, t target, n int) (p point, er
 		}
 		first[i] = time.Since(begun)
 	}
-	measured, over := make(chan struct{}), atomic.Bool{}
 	for _, c := range all {
 		conn := c.conn
 		readers.Go(func() {
-			<-measured
 			buf := make([]byte, 1<<10)
 			for {
 				if _, err := conn.Read(buf); err != nil {
@@ -295,10 +294,8 @@ func (s *sweeper) openStreams(ctx context.Context, t target, n int) (p point, er
 		})
 	}
 	var phase atomic.Int32
-	close(measured)
-	before := events.Load()
 	w, err := watch(ctx, t, options.warmup, streamsFor, &phase)
-	got := events.Load() - before
+	got := events.Load()
 	over.Store(true)
 	// ReverseProxy breaks some; we may not.
 	if err == nil && (t.router != nil && broken.Load() > 0 || got == 0) {

@@ -54,7 +54,7 @@ const (
 // reports. The counts are promises, so the error is about these; times are only
 // shown.
 func faults(ctx context.Context, out io.Writer) error {
-	mock, err := startPart(ctx, "/proc/self/exe", []string{rolePrefix + "upstream"}, listening)
+	mock, err := startRole(ctx, "upstream")
 	if err != nil {
 		return err
 	}

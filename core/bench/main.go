@@ -21,8 +21,8 @@
 // With -record it measures how costs grow with channels, models, streams and
 // bodies, and with -draw it draws that into docs/performance.md.
 //
-// Map: parts.go starts processes, roles.go is what they do, router.go is the
-// router under test, load.go and client.go put load on a target, proc.go reads
+// Map: parts.go starts processes, roles.go is what they do, secure.go an upstream
+// by TLS and HTTP/2, router.go is the router under test, load.go and client.go put load on a target, proc.go reads
 // what that cost, report.go prints it; faults.go is the other bench, steady.go its
 // load; curves.go measures what grows, plot.go draws it and page.go writes it down.
 package main

@@ -44,6 +44,11 @@ const (
 	stopWithin = 5 * time.Second
 )
 
+// startRole has another process of this program play a part.
+func startRole(ctx context.Context, name string, args ...string) (*part, error) {
+	return startPart(ctx, "/proc/self/exe", append([]string{rolePrefix + name}, args...), listening)
+}
+
 // start starts the mock, the floor and the router. What stop ends may be only
 // some of them, where there is an error.
 func start(ctx context.Context) (targets []target, stop func(), err error) {
@@ -54,7 +59,7 @@ func start(ctx context.Context) (targets []target, stop func(), err error) {
 		}
 	}
 	role := func(name string, args ...string) (*part, error) {
-		p, err := startPart(ctx, "/proc/self/exe", append([]string{rolePrefix + name}, args...), listening)
+		p, err := startRole(ctx, name, args...)
 		if err == nil {
 			running = append(running, p)
 		}

@@ -17,7 +17,7 @@ import (
 // apiKey is what clients send: telling callers apart is part of the cost.
 const apiKey = "sk-bench-loopback-only"
 
-// The rest is default: all five kinds of plugin run.
+// The rest is default: the five plugins of the default pipeline run.
 const routerHCL = providerHCL + oneChannel
 
 const providerHCL = `server {

@@ -40,7 +40,7 @@ var Defaults = struct {
 		Address:       "127.0.0.1:7601",
 		MaxBody:       64 * mib, // an upload of 25 MB, OpenAI's limit, fits as base64 too
 		MaxHeader:     64 * kib,
-		MaxInFlight:   10_000, // about 50 KB each
+		MaxInFlight:   10_000, // a stream takes 50 to 65 KiB
 		HeaderTimeout: 10 * time.Second,
 		BodyTimeout:   5 * time.Minute,
 		IdleTimeout:   2 * time.Minute,

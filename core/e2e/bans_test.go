@@ -132,7 +132,7 @@ pipeline "default" {
 		t.Errorf("tried %d times with a refused key", n)
 	}
 	wait(t, "the list names the channel and its key", func() bool {
-		out, err := cli(t, "channels", "--config", r.config, "--data-dir", r.data)
+		out, err := r.command("channels")
 		if err != nil {
 			t.Fatalf("%v\n%s", err, out)
 		}
@@ -265,7 +265,7 @@ func TestABanByHandIsObeyedAtOnceAndOutlivesAKill(t *testing.T) {
 	r, first, second := two(t, fixedAdmin(t))
 	run := func(args ...string) string {
 		t.Helper()
-		out, err := cli(t, append(args, "--config", r.config, "--data-dir", r.data)...)
+		out, err := r.command(args...)
 		if err != nil {
 			t.Fatalf("%v: %v\n%s", args, err, out)
 		}
@@ -309,7 +309,7 @@ func TestABanByHandIsObeyedAtOnceAndOutlivesAKill(t *testing.T) {
 		t.Errorf("after another kill: %+v", got)
 	}
 	for _, wrong := range [][]string{{"ban", "nobody"}, {"ban", "first/x"}, {"ban", "first", "--for", "-1s"}, {"unban", "first/x"}, {"ban"}} {
-		if out, err := cli(t, append(wrong, "--config", r.config, "--data-dir", r.data)...); err == nil || !strings.Contains(out, "smartrouter: ") {
+		if out, err := r.command(wrong...); err == nil || !strings.Contains(out, "smartrouter: ") {
 			t.Errorf("%q: %v\n%s", wrong, err, out)
 		}
 	}

@@ -512,7 +512,7 @@ func TestBatchLeavesABannedChannelAlone(t *testing.T) {
 	if b := awaitBatch(t, &c, id, "ended", batchEnded); b.RequestCounts.Completed != lines {
 		t.Errorf("%s", b.RawJSON())
 	}
-	if n := askedChats(bad); n == 0 || n > lines/5 {
+	if n := len(chatsAt(bad)); n == 0 || n > lines/5 {
 		t.Errorf("the channel that fails was asked %d times for %d lines", n, lines)
 	}
 }
@@ -550,7 +550,7 @@ func TestBatchOverAFullDiskAndAReload(t *testing.T) {
 	if len(out) != lines || b.RequestCounts.Completed != lines {
 		t.Errorf("%d results: %s", len(out), b.RawJSON())
 	}
-	if n := askedChats(w); n != lines+1 {
+	if n := len(chatsAt(w)); n != lines+1 {
 		t.Errorf("%d requests for %d lines and a live one", n, lines)
 	}
 }

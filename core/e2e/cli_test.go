@@ -116,7 +116,7 @@ pipeline "default" {
 
 	// With a router running the same command asks that one.
 	r := startRouter(t, strings.ReplaceAll(hcl, `admin  { address = "127.0.0.1:0" }`, `admin { address = "`+freeAddress(t)+`" }`))
-	out, err = cli(t, "explain", "--config", r.config, "--data-dir", r.data, "--json", request)
+	out, err = r.command("explain", "--json", request)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -124,7 +124,7 @@ pipeline "default" {
 	if err := json.Unmarshal([]byte(out), &e); err != nil || e.Verdict != "forward to a/m" || len(e.Steps) != 5 {
 		t.Errorf("%v\n%s", err, out)
 	}
-	out, err = cli(t, "plugin", "list", "--config", r.config, "--data-dir", r.data)
+	out, err = r.command("plugin", "list")
 	if err != nil || strings.Count(out, "ready") != 5 {
 		t.Errorf("plugin list: %v\n%s", err, out)
 	}
@@ -171,7 +171,7 @@ func TestTwoRoutersDoNotShareADataFolder(t *testing.T) {
 	t.Parallel()
 	w := wall.Start(t, wall.Key(upstreamKey), wall.Models("m"))
 	r := startRouter(t, listen+channel("a", w.URL(), upstreamKey))
-	out, err := cli(t, "serve", "--config", r.config, "--data-dir", r.data)
+	out, err := r.command("serve")
 	if err == nil || !strings.Contains(out, "another router uses it") {
 		t.Errorf("%v\n%s", err, out)
 	}

@@ -63,7 +63,7 @@ func startDeduping(t *testing.T, g *gated, attributes string) *router {
 	return startRouter(t, listen+tenants+channel("a", g.URL+"/v1", upstreamKey, `models = ["m"]`)+answersPipeline("dedupe = true\n"+attributes))
 }
 
-// cold is a chat that is to be answered always alike.
+// coldBody is a chat that is to be answered always alike.
 func coldBody(stream bool, text string) []byte {
 	b, _ := json.Marshal(map[string]any{
 		"model": "m", "stream": stream, "temperature": 0, "messages": []map[string]string{{"role": "user", "content": text}},

@@ -349,7 +349,7 @@ func TestAStreamThatBreaksOffEndsWithAnErrorOfTheClientsFormat(t *testing.T) {
 func TestAnswersInAnthropicsFormatAreCached(t *testing.T) {
 	t.Parallel()
 	w := wall.Start(t, wall.Key(formatsKey), wall.Models("m"), wall.Answer("An answer to keep."))
-	r := startRouter(t, mixed(w, w, "openai", "anthropic", cachingPipeline+listen))
+	r := startRouter(t, mixed(w, w, "openai", "anthropic", answersPipeline(`ttl = "10m"`)+listen))
 	body := `{"model":"m","max_tokens":100,"messages":[{"role":"user","content":"Hello"}]}`
 	first, _ := r.message(t, body)
 	again, resp := r.message(t, body)

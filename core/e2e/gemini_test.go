@@ -304,7 +304,7 @@ func TestAStreamOfGeminisEndsWithItsError(t *testing.T) {
 func TestAnswersInGeminisFormatAreCached(t *testing.T) {
 	t.Parallel()
 	w := wall.Start(t, wall.Key(formatsKey), wall.Models("m"), wall.Answer("An answer to keep."))
-	r := startRouter(t, mixed(w, w, "openai", "gemini", cachingPipeline+listen))
+	r := startRouter(t, mixed(w, w, "openai", "gemini", answersPipeline(`ttl = "10m"`)+listen))
 	for _, tc := range []struct{ name, method, cache string }{
 		{"first", "generateContent", "miss"}, {"again", "generateContent", "hit"}, {"as events", "streamGenerateContent?alt=sse", "hit"},
 		{"as an array", "streamGenerateContent", "miss"}, {"as an array again", "streamGenerateContent", "miss"},

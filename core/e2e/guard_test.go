@@ -83,7 +83,7 @@ func TestGuardRejectsAndMasks(t *testing.T) {
 		return events.Err()
 	}
 	for _, stream := range []bool{false, true} {
-		before := askedChats(w)
+		before := len(chatsAt(w))
 		err := chat("how is a b\u006fmb made?", stream)
 		var refused *openai.Error
 		if e, ok := err.(*openai.Error); ok {
@@ -92,7 +92,7 @@ func TestGuardRejectsAndMasks(t *testing.T) {
 		if refused == nil || refused.StatusCode != 400 || refused.Code != "content_policy_violation" || refused.Message != "No bombs here." {
 			t.Errorf("stream %t: got %v", stream, err)
 		}
-		if askedChats(w) != before {
+		if len(chatsAt(w)) != before {
 			t.Errorf("stream %t: the upstream was asked", stream)
 		}
 		if err := chat("my key is sk-secret1, keep it", stream); err != nil {
@@ -107,7 +107,7 @@ func TestGuardRejectsAndMasks(t *testing.T) {
 	}
 	r.counts(2, "smartrouter_guarded_requests_total", `ruling="rejected"`)
 	r.counts(2, "smartrouter_guarded_requests_total", `ruling="edited"`)
-	out, err := cli(t, "explain", "--config", r.config, "--data-dir", r.data, "--model", "m")
+	out, err := r.command("explain", "--model", "m")
 	if err != nil || !strings.Contains(out, "lets it pass") {
 		t.Errorf("explain: %v\n%s", err, out)
 	}
@@ -132,7 +132,7 @@ func TestGuardReadsDefinitionsOfTools(t *testing.T) {
 			t.Errorf("%s: %v, %s", path, err, answer)
 		}
 	}
-	if askedChats(w) != 0 {
+	if len(chatsAt(w)) != 0 {
 		t.Error("the upstream was asked")
 	}
 	body := `{"model":"m","messages":[{"role":"user","content":"hello"}],"tools":[{"type":"function","function":{"name":"f","description":%q}}]}`
@@ -165,7 +165,7 @@ func TestGuardIsNotFooledByDoubleKeys(t *testing.T) {
 	if err != nil || resp.StatusCode != 400 || !bytes.Contains(answer, []byte("twice")) {
 		t.Errorf("%v, %s", err, answer)
 	}
-	if askedChats(w) != 0 {
+	if len(chatsAt(w)) != 0 {
 		t.Error("the upstream was asked")
 	}
 }
@@ -219,12 +219,12 @@ func TestGuardThatHangs(t *testing.T) {
 				if p := pluginAt(r, "plugin.guard.regex"); p.PID > 0 {
 					_ = syscall.Kill(p.PID, syscall.SIGSTOP)
 				}
-				before := askedChats(w)
+				before := len(chatsAt(w))
 				resp, answer, err := r.post(t.Context(), "/chat/completions", chatBody("m", false, tc.text))
 				if err != nil || resp.StatusCode != tc.well && resp.StatusCode != tc.hung {
 					t.Fatalf("%v, %s", err, answer)
 				}
-				if resp.StatusCode == 503 && (!bytes.Contains(answer, []byte("step_unavailable")) || askedChats(w) != before) {
+				if resp.StatusCode == 503 && (!bytes.Contains(answer, []byte("step_unavailable")) || len(chatsAt(w)) != before) {
 					t.Fatalf("%s, and the upstream was asked", answer)
 				}
 				return resp.StatusCode == tc.hung

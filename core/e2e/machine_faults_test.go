@@ -123,7 +123,7 @@ func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	data := disk(t, "16m")
 	w := wall.Start(t, wall.Key(upstreamKey), wall.Models("m"))
-	config := write(t, "router.hcl", listen+channel("a", w.URL(), upstreamKey)+cachingPipeline)
+	config := write(t, "router.hcl", listen+channel("a", w.URL(), upstreamKey)+answersPipeline(`ttl = "10m"`))
 	r := startRouterAt(t, config, data)
 	r.cached("before")
 	free := fill(t, data)
@@ -186,7 +186,7 @@ func stores(t *testing.T, data string) []string {
 func TestCorruptStore(t *testing.T) {
 	t.Parallel()
 	w := wall.Start(t, wall.Key(upstreamKey), wall.Models("m"))
-	r := startRouter(t, listen+channel("a", w.URL(), upstreamKey)+cachingPipeline)
+	r := startRouter(t, listen+channel("a", w.URL(), upstreamKey)+answersPipeline(`ttl = "10m"`))
 	r.cached("the same question")
 	r.stop(syscall.SIGKILL)
 	files := stores(t, r.data)
@@ -237,10 +237,10 @@ func TestReadOnlyStore(t *testing.T) {
 		t.Skip("only root can mount a folder read-only")
 	}
 	w := wall.Start(t, wall.Key(upstreamKey), wall.Models("m"))
-	r := startRouter(t, listen+channel("a", w.URL(), upstreamKey)+cachingPipeline)
+	r := startRouter(t, listen+channel("a", w.URL(), upstreamKey)+answersPipeline(`ttl = "10m"`))
 	r.cached("the same question")
 	r.stop(syscall.SIGTERM)
-	asked := askedChats(w)
+	asked := len(chatsAt(w))
 	folder := filepath.Dir(stores(t, r.data)[0])
 	if err := syscall.Mount(folder, folder, "", syscall.MS_BIND, ""); err != nil {
 		t.Skipf("no folder of its own: %v", err)
@@ -255,7 +255,7 @@ func TestReadOnlyStore(t *testing.T) {
 	}
 	again := startRouterAt(t, r.config, r.data)
 	again.cached("the same question")
-	if n := askedChats(w); n != asked {
+	if n := len(chatsAt(w)); n != asked {
 		t.Errorf("what is kept is not read: %d requests, and %d before", n, asked)
 	}
 	if errs := again.load(t.Context(), 4, 40, "m"); len(errs) > 0 {

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -46,23 +44,9 @@ func all(routers []*router, channel string, holds func(server.ChannelStatus) boo
 // unban lifts the bans of a channel by hand.
 func (r *router) unban(channel string) {
 	r.t.Helper()
-	token, err := os.ReadFile(filepath.Join(r.data, "admin.token"))
-	if err != nil {
-		r.t.Fatal(err)
-	}
 	body := strings.NewReader(fmt.Sprintf(`{"channel":%q}`, channel))
-	req, err := http.NewRequestWithContext(r.t.Context(), http.MethodPost, r.Admin+"/admin/unban", body)
-	if err != nil {
+	if _, err := r.askAdmin(r.t.Context(), http.MethodPost, "/admin/unban", body); err != nil {
 		r.t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
-	resp, err := clients.Do(req)
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		r.t.Fatalf("unban %s: %s", channel, resp.Status)
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -118,7 +117,7 @@ var freshFor = regexp.MustCompile(`fresh for (\S+) more`)
 
 // leaseOf is how long the selector's plan is fresh, as explain tells it.
 func leaseOf(r *router) time.Duration {
-	out, err := cli(r.t, "explain", "--config", r.config, "--data-dir", r.data, "--model", "m")
+	out, err := r.command("explain", "--model", "m")
 	m := freshFor.FindStringSubmatch(out)
 	if err != nil || m == nil {
 		r.t.Fatalf("%v\n%s", err, out)
@@ -252,17 +251,11 @@ func TestWhatAPluginStartsEndsWithIt(t *testing.T) {
 				// On a busy machine it may not have decided any of these in time.
 				wait(t, "it has started some", func() bool {
 					r.load(t.Context(), 1, 1, "m")
-					started = childrenOf(was.PID)
+					started = slices.DeleteFunc(childrenOf(was.PID), zombie)
 					return len(started) > 0
 				})
 				if dies == "router" {
-					for _, child := range r.allChildren() {
-						pid, err := strconv.Atoi(child)
-						if err != nil {
-							t.Fatal(err)
-						}
-						started = append(started, pid)
-					}
+					started = append(started, childrenOf(r.cmd.Process.Pid)...)
 					r.stop(syscall.SIGKILL)
 				} else if err := syscall.Kill(was.PID, syscall.SIGKILL); err != nil {
 					t.Fatal(err)
@@ -273,23 +266,6 @@ func TestWhatAPluginStartsEndsWithIt(t *testing.T) {
 			})
 		}
 	}
-}
-
-// childrenOf are the processes that a process has started, and that still run.
-func childrenOf(pid int) (pids []int) {
-	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
-	for _, path := range lists {
-		list, err := os.ReadFile(path)
-		if err != nil {
-			continue // a thread that has ended
-		}
-		for _, child := range strings.Fields(string(list)) {
-			if n, err := strconv.Atoi(child); err == nil && !zombie(n) {
-				pids = append(pids, n)
-			}
-		}
-	}
-	return pids
 }
 
 // Faults 13 and 14: a third party's plugin that watches nothing, or is stopped,

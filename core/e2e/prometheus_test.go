@@ -16,62 +16,12 @@ import (
 	"testing"
 
 	"github.com/smart-ai-router/smartrouter/core/e2e/wall"
+	"github.com/smart-ai-router/smartrouter/plugins/debian"
 )
 
-// ensurePrometheus installs Debian's package where there is no prometheus. The
-// service that comes with it does not run afterwards.
-var ensurePrometheus = sync.OnceValue(func() error {
-	if found("prometheus") && found("promtool") {
-		return nil
-	}
-	apt, err := exec.LookPath("apt-get")
-	if err != nil || os.Getuid() != 0 {
-		return fmt.Errorf("this test needs prometheus and promtool in PATH: install them, such as by apt-get install prometheus")
-	}
-	get := func(args ...string) error {
-		cmd := exec.Command(apt, append([]string{"-o", "DPkg::Lock::Timeout=300"}, args...)...)
-		// Without a runlevel the package starts no service.
-		cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("apt-get %v: %w\n%s", args, err, out)
-		}
-		return nil
-	}
-	wanted := []string{"install", "-y", "--no-install-recommends", "prometheus"}
-	if get(wanted...) != nil {
-		// The lists may be missing or old.
-		if err := get("update"); err != nil {
-			return err
-		}
-		if err := get(wanted...); err != nil {
-			return err
-		}
-	}
-	return stopPrometheus()
-})
-
-func found(program string) bool {
-	_, err := exec.LookPath(program)
-	return err == nil
-}
-
-// stopPrometheus ends the service that came with the package, and keeps it from
-// starting with the machine.
-func stopPrometheus() error {
-	commands := [][]string{{"systemctl", "disable", "--now", "prometheus"}}
-	if _, err := os.Stat("/run/systemd/system"); err != nil {
-		commands = [][]string{{"update-rc.d", "prometheus", "disable"}}
-		if _, err := os.Stat("/run/prometheus/prometheus.pid"); err == nil {
-			commands = append(commands, []string{"/etc/init.d/prometheus", "stop"})
-		}
-	}
-	for _, c := range commands {
-		if out, err := exec.Command(c[0], c[1:]...).CombinedOutput(); err != nil {
-			return fmt.Errorf("stop the service prometheus: %w\n%s", err, out)
-		}
-	}
-	return nil
-}
+var ensurePrometheus = sync.OnceValue(debian.Package{
+	Name: "prometheus", Programs: []string{"prometheus", "promtool"}, PID: "/run/prometheus/prometheus.pid",
+}.Ensure)
 
 // monitoring is what is shipped for Prometheus and Grafana.
 const monitoring = "../../docs/monitoring"

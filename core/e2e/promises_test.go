@@ -198,25 +198,10 @@ func (r *router) signalPlugin(address string, s syscall.Signal) catalog.Status {
 	return was
 }
 
-// cachingPipeline is the default one, with answers cached.
-const cachingPipeline = `
-pipeline "default" {
-  step "health"   { run = plugin.prober.models }
-  step "answers" {
-    run     = plugin.cache.local
-    timeout = "10s" # however busy the machine
-    ttl     = "10m"
-  }
-  step "choose"   { run = plugin.selector.smart }
-  step "precheck" { run = plugin.prechecker.race }
-  step "call"     { run = provider.adapter }
-}
-`
-
 func TestRouterKilledLeavesNoProcessAndAnswersFromItsCacheAfter(t *testing.T) {
 	t.Parallel()
 	w := wall.Start(t, wall.Key(upstreamKey), wall.Models("m"))
-	r := startRouter(t, listen+channel("a", w.URL(), upstreamKey)+cachingPipeline)
+	r := startRouter(t, listen+channel("a", w.URL(), upstreamKey)+answersPipeline(`ttl = "10m"`))
 	var first []byte
 	wait(t, "the answer is cached", func() bool {
 		resp, body, err := r.post(t.Context(), "/chat/completions", chatBody("m", false, "the same question"))

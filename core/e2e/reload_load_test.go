@@ -4,11 +4,8 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -24,73 +21,32 @@ import (
 	"github.com/smart-ai-router/smartrouter/core/server"
 )
 
-// slow is an upstream whose streams send their first word, and go on when they
-// are told to end.
-type slow struct {
-	*httptest.Server
-	ends chan struct{}
-	once sync.Once
-}
-
-// end has them end.
-func (s *slow) end() { s.once.Do(func() { close(s.ends) }) }
-
-func newSlow(t *testing.T) *slow {
-	s := &slow{ends: make(chan struct{})}
-	event := func(w io.Writer, format string, args ...any) { fmt.Fprintf(w, "data: "+format+"\n\n", args...) }
-	const chunk = `{"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":%q},"finish_reason":%s}]}`
-	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodPost { // its models, and the warm-up
-			io.WriteString(w, `{"object":"list","data":[{"id":"m","object":"model"}]}`)
-			return
-		}
-		io.Copy(io.Discard, r.Body)
-		w.Header().Set("Content-Type", "text/event-stream")
-		event(w, chunk, "first", "null")
-		w.(http.Flusher).Flush()
-		select {
-		case <-s.ends:
-		case <-r.Context().Done():
-			return
-		}
-		event(w, chunk, " last", `"stop"`)
-		event(w, "[DONE]")
-	}))
-	t.Cleanup(func() {
-		s.end()
-		s.CloseClientConnections()
-		s.Close()
-	})
-	return s
-}
-
 // children of the router, by their pids, without its reaper.
-func (r *router) children() []string {
-	return slices.DeleteFunc(r.allChildren(), isReaper)
+func (r *router) children() []int {
+	return slices.DeleteFunc(childrenOf(r.cmd.Process.Pid), isReaper)
 }
 
-func isReaper(pid string) bool {
-	line, err := os.ReadFile(filepath.Join("/proc", pid, "cmdline"))
+func isReaper(pid int) bool {
+	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	return err == nil && strings.Contains(string(line), catalog.ReaperRole)
 }
 
-func (r *router) allChildren() (out []string) {
-	r.t.Helper()
-	all, err := filepath.Glob("/proc/[0-9]*/stat")
-	if err != nil {
-		r.t.Fatal(err)
-	}
+// childrenOf are the processes that a process has started, with those that have
+// ended and that it did not wait for.
+func childrenOf(parent int) (pids []int) {
+	all, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is right
 	for _, path := range all {
 		stat, err := os.ReadFile(path)
 		if err != nil {
 			continue // it has just ended
 		}
 		_, rest, _ := strings.Cut(string(stat), ") ")
-		if f := strings.Fields(rest); len(f) > 1 && f[1] == strconv.Itoa(r.cmd.Process.Pid) {
-			out = append(out, filepath.Base(filepath.Dir(path)))
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		if f := strings.Fields(rest); err == nil && len(f) > 1 && f[1] == strconv.Itoa(parent) {
+			pids = append(pids, pid)
 		}
 	}
-	return out
+	return pids
 }
 
 // sockets are the files below the folder of plugins' sockets.
@@ -120,31 +76,14 @@ func (r *router) left() left {
 
 // reload asks for one by the endpoint.
 func (r *router) reload(ctx context.Context) (out server.Reload, err error) {
-	token, err := os.ReadFile(filepath.Join(r.data, "admin.token"))
+	answer, err := r.askAdmin(ctx, http.MethodPost, "/admin/reload", nil)
 	if err != nil {
 		return out, err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.Admin+"/admin/reload", nil)
-	if err != nil {
-		return out, err
-	}
-	req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return out, err
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		return out, err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return out, errors.New(string(b))
-	}
-	return out, json.Unmarshal(b, &out)
+	return out, json.Unmarshal(answer, &out)
 }
 
-// stream is a chat that is read to its end.
+// stream is a chat with a gated provider that is read to its end.
 func (r *router) stream(ctx context.Context, model string, begun func()) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.URL+"/chat/completions", strings.NewReader(string(chatBody(model, true, "x"))))
 	if err != nil {
@@ -164,7 +103,7 @@ func (r *router) stream(ctx context.Context, model string, begun func()) error {
 		}
 		text.WriteString(lines.Text() + "\n")
 	}
-	if got := text.String(); lines.Err() != nil || !strings.Contains(got, "first") || !strings.Contains(got, " last") || !strings.Contains(got, "[DONE]") || strings.Contains(got, "error") {
+	if got := text.String(); lines.Err() != nil || !strings.Contains(got, "begin ") || !strings.Contains(got, `"end"`) || !strings.Contains(got, "[DONE]") || strings.Contains(got, "error") {
 		return fmt.Errorf("%v: %s", lines.Err(), got)
 	}
 	return nil
@@ -175,7 +114,7 @@ func (r *router) stream(ctx context.Context, model string, begun func()) error {
 func TestAHundredReloadsUnderFiveHundredStreams(t *testing.T) {
 	t.Parallel()
 	const reloads, streams = 100, 500
-	up, quick := newSlow(t), wall.Start(t, wall.Key(upstreamKey), wall.Models("quick"))
+	up, quick := startGated(t), wall.Start(t, wall.Key(upstreamKey), wall.Models("quick"))
 	file := func(i int) string {
 		hcl := fmt.Sprintf("server {\n  address = %q\n  max_in_flight = %d\n}\nadmin { address = %q }\n", "127.0.0.1:0", 5000+i, "127.0.0.1:0") +
 			"pool {\n  idle_timeout    = \"1s\"\n  max_connections = 600\n}\n" +
@@ -236,7 +175,7 @@ func TestAHundredReloadsUnderFiveHundredStreams(t *testing.T) {
 	// The old processes do not wait for the streams.
 	wait(t, "old processes are gone while the streams are open", func() bool { return len(r.children()) == before.children })
 	enough()
-	up.end()
+	up.release()
 	all.Wait()
 	t.Logf("%d reloads, %d streams, %d other requests", reloads, streams, asked.Load())
 	clients.CloseIdleConnections()

@@ -40,7 +40,7 @@ type streamed struct {
 	fault string // the message of the error event
 }
 
-// whole reads a stream as a strict client does: the error is what it can't take
+// readChat reads a stream as a strict client does: the error is what it can't take
 // for a clean end, be that a whole answer or an error event.
 func readChat(body io.Reader, first func()) (streamed, error) {
 	s := streamed{ids: make(map[string]bool)}

@@ -202,28 +202,38 @@ func (r *router) stop(s syscall.Signal) {
 	}
 }
 
-// admin asks the admin listener.
-func (r *router) admin(path string) []byte {
-	r.t.Helper()
+// askAdmin asks the admin listener; an answer that is not 200 is an error.
+func (r *router) askAdmin(ctx context.Context, method, path string, body io.Reader) ([]byte, error) {
 	token, err := os.ReadFile(filepath.Join(r.data, "admin.token"))
 	if err != nil {
-		r.t.Fatal(err)
+		return nil, err
 	}
-	req, err := http.NewRequest(http.MethodGet, r.Admin+path, nil)
+	req, err := http.NewRequestWithContext(ctx, method, r.Admin+path, body)
 	if err != nil {
-		r.t.Fatal(err)
+		return nil, err
 	}
 	req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
+	// Few connections stay open: some tests count those of the router.
 	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("%s %s: %s %v\n%s", method, path, resp.Status, err, answer)
+	}
+	return answer, nil
+}
+
+// admin is what the admin listener answers to a GET.
+func (r *router) admin(path string) []byte {
+	r.t.Helper()
+	answer, err := r.askAdmin(context.Background(), http.MethodGet, path, nil)
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		r.t.Fatalf("GET %s: %s %v\n%s", path, resp.Status, err, body)
-	}
-	return body
+	return answer
 }
 
 func (r *router) status() server.Status {

@@ -17,7 +17,7 @@ import (
 // ends well.
 func TestSettingsChangeInARunningRouter(t *testing.T) {
 	t.Parallel()
-	up, quick := newSlow(t), wall.Start(t, wall.Key(upstreamKey), wall.Models("quick"))
+	up, quick := startGated(t), wall.Start(t, wall.Key(upstreamKey), wall.Models("quick"))
 	sent := [2]atomic.Int64{}
 	collectors := [2]*httptest.Server{}
 	for i := range collectors {
@@ -108,7 +108,7 @@ func TestSettingsChangeInARunningRouter(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 
-	up.end()
+	up.release()
 	if err := <-ended; err != nil {
 		t.Errorf("the stream broke: %v", err)
 	}

@@ -246,7 +246,7 @@ func TestNoAnswerIsNotCached(t *testing.T) {
 		t.Run(fault.String(), func(t *testing.T) {
 			t.Parallel()
 			w := wall.Start(t, wall.Key(upstreamKey), wall.Models("m"), wall.Faults(fault.On("/v1/chat")))
-			r := startRouter(t, listen+channel("a", w.URL(), upstreamKey)+cachingPipeline)
+			r := startRouter(t, listen+channel("a", w.URL(), upstreamKey)+answersPipeline(`ttl = "10m"`))
 			if err := r.ask(t.Context(), "m", false, "the same question"); err == nil {
 				t.Fatal("no answer passed for one")
 			}

@@ -29,7 +29,7 @@ func BenchmarkCall(b *testing.B) {
 		conn, _ := spawn(b, transport.mode)
 		var cc grpc.ClientConnInterface = conn
 		if transport.lane {
-			cc = dial(b, conn, lane.Options{CallTimeout: time.Second})
+			cc = dial(b, conn, lane.Options{})
 		}
 		for _, callers := range []struct {
 			name        string

@@ -14,22 +14,11 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Timeout is a call option for a Conn: the call fails with codes.DeadlineExceeded after d, or at its context's
-// deadline where that is earlier. It takes the place of Options.CallTimeout. d must be positive.
-func Timeout(d time.Duration) grpc.CallOption { return timeoutOption{after: d} }
-
-type timeoutOption struct {
-	grpc.EmptyCallOption
-	after time.Duration
-}
-
 // call is one call in flight. Who takes it out of Conn.pending, under Conn.mu, settles it: fills in the outcome and
 // sends to done. So there is one settler, one send, and the record may be used again after the receive.
 type call struct {
-	id       uint64
-	deadline time.Time
-	place    int           // in Conn.deadlines, -1 for none
-	done     chan struct{} // holds one, so that settling never waits
+	id   uint64
+	done chan struct{} // holds one, so that settling never waits
 
 	err   error      // the outcome where there is no reply
 	kind  kind       // kindReply, kindFail or kindPong
@@ -38,27 +27,26 @@ type call struct {
 	parts []byte     // of a large reply, so far
 }
 
-var calls = sync.Pool{New: func() any { return &call{done: make(chan struct{}, 1), place: -1} }}
+var calls = sync.Pool{New: func() any { return &call{done: make(chan struct{}, 1)} }}
 
 func (cl *call) recycle() {
 	if cl.frame != nil {
 		cl.frame.Free()
 	}
-	*cl = call{done: cl.done, place: -1}
+	*cl = call{done: cl.done}
 	calls.Put(cl)
 }
 
 // Invoke makes one unary call, over the lane where it can. Its errors are status errors, as those of grpc itself.
 func (c *Conn) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
-	timeout, fits := c.timeout(opts)
 	in, isMessage := args.(proto.Message)
 	out, wantsMessage := reply.(proto.Message)
-	if !fits || !isMessage || !wantsMessage || hasMetadata(ctx) {
-		return c.invokeUnary(ctx, timeout, method, args, reply, opts)
+	if !carries(opts) || !isMessage || !wantsMessage || hasMetadata(ctx) {
+		return c.invokeUnary(ctx, method, args, reply, opts)
 	}
 	size := proto.Size(in)
 	if size > MaxBodyBytes {
-		return c.invokeUnary(ctx, timeout, method, args, reply, opts)
+		return c.invokeUnary(ctx, method, args, reply, opts)
 	}
 	body := bodies.get()
 	defer bodies.put(body)
@@ -66,65 +54,46 @@ func (c *Conn) Invoke(ctx context.Context, method string, args, reply any, opts 
 	if *body, err = marshal(*body, in, size); err != nil {
 		return err
 	}
-	return c.roundTrip(ctx, timeout, method, *body, out)
+	return c.roundTrip(ctx, method, *body, out)
 }
 
 // Ping asks the plugin's half for a sign of life. A plugin that hangs does not answer, so give ctx a deadline;
 // what then comes back has codes.DeadlineExceeded. Inline handlers answer between two calls only.
 func (c *Conn) Ping(ctx context.Context) error {
-	return c.roundTrip(ctx, 0, "", nil, nil)
+	return c.roundTrip(ctx, "", nil, nil)
 }
 
-// timeout reads the options. It reports false where one asks for more than the lane can do.
-func (c *Conn) timeout(opts []grpc.CallOption) (after time.Duration, fits bool) {
-	after, fits = c.opts.CallTimeout, true
+// carries reports whether the lane can do all that the options ask for.
+func carries(opts []grpc.CallOption) bool {
 	for _, opt := range opts {
-		switch o := opt.(type) {
-		case grpc.StaticMethodCallOption: // every generated stub passes it, it asks for nothing
-		case timeoutOption:
-			after = o.after
-		default:
-			fits = false
+		// Every generated stub passes this one, which asks for nothing.
+		if _, ok := opt.(grpc.StaticMethodCallOption); !ok {
+			return false
 		}
 	}
-	return after, fits
+	return true
 }
 
-func (c *Conn) invokeUnary(ctx context.Context, timeout time.Duration, method string, args, reply any, opts []grpc.CallOption) error {
+func (c *Conn) invokeUnary(ctx context.Context, method string, args, reply any, opts []grpc.CallOption) error {
 	c.unary.Add(1)
-	if timeout > 0 {
-		var stop context.CancelFunc
-		ctx, stop = context.WithTimeout(ctx, timeout)
-		defer stop()
-	}
 	return c.grpc.Invoke(ctx, method, args, reply, opts...)
 }
 
 // roundTrip sends a call, or a ping where there is no method, and waits for what comes back.
-func (c *Conn) roundTrip(ctx context.Context, timeout time.Duration, method string, body []byte, out proto.Message) error {
+func (c *Conn) roundTrip(ctx context.Context, method string, body []byte, out proto.Message) error {
 	if err := ctx.Err(); err != nil {
 		return status.FromContextError(err).Err()
 	}
-	deadline, bounded := ctx.Deadline()
-	// A context that fires by itself has its timer already.
-	watched := bounded && ctx.Done() == nil
-	var left time.Duration
-	if bounded {
-		left = time.Until(deadline)
-	}
-	if timeout > 0 && (!bounded || timeout < left) {
-		deadline, left, bounded, watched = time.Now().Add(timeout), timeout, true, true
-	}
-	if bounded && left <= 0 {
-		return errDeadline
+	var left time.Duration // 0 for no deadline
+	if deadline, ok := ctx.Deadline(); ok {
+		if left = time.Until(deadline); left <= 0 {
+			return status.FromContextError(context.DeadlineExceeded).Err()
+		}
 	}
 
 	cl := calls.Get().(*call)
 	defer cl.recycle()
-	if watched {
-		cl.deadline = deadline
-	}
-	others, err := c.register(cl, watched)
+	others, err := c.register(cl)
 	if err != nil {
 		return err
 	}
@@ -160,16 +129,13 @@ func (c *Conn) roundTrip(ctx context.Context, timeout time.Duration, method stri
 		<-cl.done // settled meanwhile
 	}
 	if cl.err != nil {
-		if errors.Is(cl.err, errDeadline) {
-			c.cancel(cl.id, method)
-		}
 		return cl.err
 	}
 	return cl.decode(out)
 }
 
 // register books the call. It reports whether others are in flight, with whom it may share a frame.
-func (c *Conn) register(cl *call, watched bool) (others bool, err error) {
+func (c *Conn) register(cl *call) (others bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err != nil {
@@ -179,9 +145,6 @@ func (c *Conn) register(cl *call, watched bool) (others bool, err error) {
 	cl.id = c.lastID
 	others = len(c.pending) > 0
 	c.pending[cl.id] = cl
-	if watched {
-		c.watch(cl)
-	}
 	return others, nil
 }
 
@@ -192,7 +155,7 @@ func (c *Conn) leave(cl *call) bool {
 	if c.pending[cl.id] != cl {
 		return false
 	}
-	c.forget(cl)
+	delete(c.pending, cl.id)
 	return true
 }
 

@@ -7,7 +7,6 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -18,9 +17,6 @@ import (
 
 // Options of a Conn. A zero field takes its default.
 type Options struct {
-	// CallTimeout bounds each call that brings no Timeout option of its own; 0, the default, is no bound but the
-	// context's. It costs no timer per call, which context.WithTimeout would.
-	CallTimeout time.Duration
 	// MaxQueuedBytes bounds the calls that wait for a plugin that does not read; further ones fail with
 	// ResourceExhausted.
 	MaxQueuedBytes int
@@ -52,21 +48,15 @@ type Conn struct {
 
 	calls, unary atomic.Uint64
 
-	mu        sync.Mutex
-	lastID    uint64
-	pending   map[uint64]*call
-	deadlines deadlines
-	timer     *time.Timer // runs expire
-	armed     time.Time   // when timer fires, zero for never
-	err       error       // why the stream has ended
+	mu      sync.Mutex
+	lastID  uint64
+	pending map[uint64]*call
+	err     error // why the stream has ended
 }
 
 var _ grpc.ClientConnInterface = (*Conn)(nil)
 
-var (
-	errDeadline = status.Error(codes.DeadlineExceeded, "lane: deadline exceeded")
-	errClosed   = errors.New("lane: closed by the host")
-)
+var errClosed = errors.New("lane: closed by the host")
 
 // Dial opens a lane on conn. ctx bounds the opening only, the lane lives until Close or until its stream breaks.
 // A server without a lane gives an error with codes.Unimplemented: then use conn itself.
@@ -91,8 +81,6 @@ func Dial(ctx context.Context, conn *grpc.ClientConn, opts Options) (*Conn, erro
 		done:    make(chan struct{}),
 		pending: make(map[uint64]*call),
 	}
-	c.timer = time.AfterFunc(time.Hour, c.expire)
-	c.timer.Stop()
 	c.read.Go(func() { c.fail(c.readAll(stream)) })
 	return c, nil
 }
@@ -167,11 +155,10 @@ func (c *Conn) fail(why error) {
 	c.err = why
 	broken := c.unavailable()
 	for _, cl := range c.pending {
-		c.forget(cl)
+		delete(c.pending, cl.id)
 		cl.err = broken
 		cl.done <- struct{}{}
 	}
-	c.timer.Stop()
 	c.out.shut()
 	c.end()
 	close(c.done)
@@ -180,12 +167,6 @@ func (c *Conn) fail(why error) {
 // unavailable is what calls on an ended lane get. The caller holds c.mu.
 func (c *Conn) unavailable() error {
 	return status.Errorf(codes.Unavailable, "lane: stream has ended: %v", c.err)
-}
-
-// forget takes a call out of the books: whoever does so settles it. The caller holds c.mu.
-func (c *Conn) forget(cl *call) {
-	delete(c.pending, cl.id)
-	c.deadlines.leave(cl)
 }
 
 // readAll hands replies to their calls until the stream ends. It never writes, takes no lock that is held during
@@ -241,7 +222,7 @@ func (c *Conn) deliver(it item, frame mem.Buffer) {
 		frame.Ref()
 		cl.kind, cl.body, cl.frame = it.kind, it.body, frame
 	}
-	c.forget(cl)
+	delete(c.pending, cl.id)
 	cl.done <- struct{}{}
 }
 

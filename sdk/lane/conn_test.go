@@ -87,10 +87,9 @@ func TestWhatGoesByUnary(t *testing.T) {
 		{name: "empty", ctx: t.Context(), bytes: 0},
 		{name: "largest", ctx: t.Context(), bytes: lane.MaxBodyBytes - 4},
 		{name: "too large", ctx: t.Context(), bytes: lane.MaxBodyBytes, unary: true},
-		{name: "own option", ctx: t.Context(), bytes: 10, opts: []grpc.CallOption{lane.Timeout(testWait)}},
+		{name: "deadline", ctx: lasting(t, testWait), bytes: 10},
 		{name: "unknown option", ctx: t.Context(), bytes: 10, opts: []grpc.CallOption{grpc.Header(&header)}, unary: true},
 		{name: "metadata", ctx: withMetadata, bytes: 10, unary: true},
-		{name: "too large with own option", ctx: t.Context(), bytes: 1 << 20, opts: []grpc.CallOption{lane.Timeout(testWait)}, unary: true},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			before := conn.Stats()
@@ -115,7 +114,7 @@ func TestConcurrentCalls(t *testing.T) {
 	for _, mode := range modes {
 		t.Run(mode.name, func(t *testing.T) {
 			t.Parallel()
-			conn, _, _ := start(t, lane.ServerOptions{Inline: mode.inline}, lane.Options{CallTimeout: testWait})
+			conn, _, _ := start(t, lane.ServerOptions{Inline: mode.inline}, lane.Options{})
 			var wg sync.WaitGroup
 			for i := range 1000 {
 				wg.Go(func() {
@@ -162,45 +161,25 @@ func TestLargeReplies(t *testing.T) {
 
 func TestDeadline(t *testing.T) {
 	t.Parallel()
-	conn, svc, _ := start(t, lane.ServerOptions{}, lane.Options{CallTimeout: time.Hour})
+	conn, svc, _ := start(t, lane.ServerOptions{}, lane.Options{})
 	t.Run("travels", func(t *testing.T) {
-		for _, tc := range []struct {
-			name    string
-			timeout time.Duration // of the context, 0 for none
-			opts    []grpc.CallOption
-			want    time.Duration
-		}{
-			{name: "of the conn", want: time.Hour},
-			{name: "of the call", opts: []grpc.CallOption{lane.Timeout(time.Minute)}, want: time.Minute},
-			{name: "of the context", timeout: time.Minute, want: time.Minute},
-			{name: "earlier than the context's", timeout: time.Hour, opts: []grpc.CallOption{lane.Timeout(time.Minute)}, want: time.Minute},
-		} {
-			t.Run(tc.name, func(t *testing.T) {
-				ctx := t.Context()
-				if tc.timeout > 0 {
-					var stop func()
-					ctx, stop = context.WithTimeout(ctx, tc.timeout)
-					defer stop()
-				}
-				var out wrapperspb.Int64Value
-				if err := invoke(ctx, conn, "Left", &emptypb.Empty{}, &out, tc.opts...); err != nil {
-					t.Fatal(err)
-				}
-				if left := time.Duration(out.GetValue()); left > tc.want || left < tc.want-testWait {
-					t.Errorf("the handler has %v left, want %v", left, tc.want)
-				}
-			})
+		var out wrapperspb.Int64Value
+		if err := invoke(lasting(t, time.Hour), conn, "Left", &emptypb.Empty{}, &out); err != nil {
+			t.Fatal(err)
+		}
+		if left := time.Duration(out.GetValue()); left > time.Hour || left < time.Hour-testWait {
+			t.Errorf("the handler has %v left of an hour", left)
 		}
 	})
 	t.Run("passes", func(t *testing.T) {
-		// Stuck handlers: only the host's own heap can end these calls, each at its time.
+		// Stuck handlers: only the host can end these calls, each at its time.
 		defer close(svc.release)
 		var wg sync.WaitGroup
 		// A busy machine has sent them all before.
 		for _, ms := range []time.Duration{530, 501, 520, 510, 502, 540, 503} {
 			wg.Go(func() {
 				t0 := time.Now()
-				err := invoke(t.Context(), conn, "Stick", &emptypb.Empty{}, &emptypb.Empty{}, lane.Timeout(ms*time.Millisecond))
+				err := invoke(lasting(t, ms*time.Millisecond), conn, "Stick", &emptypb.Empty{}, &emptypb.Empty{})
 				if took := time.Since(t0); took < ms*time.Millisecond {
 					t.Errorf("a call of %d ms ended after %v", ms, took)
 				}
@@ -339,7 +318,7 @@ func suspend(t *testing.T, process *os.Process) {
 func TestStoppedProcess(t *testing.T) {
 	t.Parallel()
 	below, process := spawn(t, "goroutines")
-	conn := dial(t, below, lane.Options{CallTimeout: time.Second, MaxQueuedBytes: 1 << 20})
+	conn := dial(t, below, lane.Options{MaxQueuedBytes: 1 << 20})
 	if err := conn.Ping(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -351,7 +330,7 @@ func TestStoppedProcess(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 200 { // 6 MB: more than socket, flow control and queue hold
 		wg.Go(func() {
-			err := invoke(t.Context(), conn, "Echo", body, &wrapperspb.BytesValue{})
+			err := invoke(lasting(t, time.Second), conn, "Echo", body, &wrapperspb.BytesValue{})
 			mu.Lock()
 			defer mu.Unlock()
 			seen[status.Code(err)]++
@@ -377,14 +356,14 @@ func TestStoppedProcess(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := invoke(t.Context(), conn, "Echo", body, &wrapperspb.BytesValue{}, lane.Timeout(testWait)); err != nil {
+	if err := invoke(lasting(t, testWait), conn, "Echo", body, &wrapperspb.BytesValue{}); err != nil {
 		t.Errorf("after the stop: %v", err)
 	}
 
 	// And with a full queue Close does not hang either.
 	suspend(t, process)
 	for range 30 {
-		wg.Go(func() { invoke(t.Context(), conn, "Echo", body, &wrapperspb.BytesValue{}) })
+		wg.Go(func() { invoke(lasting(t, time.Second), conn, "Echo", body, &wrapperspb.BytesValue{}) })
 	}
 	wg.Wait()
 	within(t, "Close", func() { conn.Close() })
@@ -472,23 +451,3 @@ func TestBadMessages(t *testing.T) {
 		t.Errorf("the lane broke: %v", err)
 	}
 }
-
-// A context that has a deadline and no channel of its own still ends its call.
-func TestContextWithoutChannel(t *testing.T) {
-	t.Parallel()
-	conn, _, _ := start(t, lane.ServerOptions{}, lane.Options{})
-	ctx := deadlineOnly{Context: context.Background(), at: time.Now().Add(5 * time.Millisecond)}
-	within(t, "the call", func() {
-		err := invoke(ctx, conn, "Wait", &emptypb.Empty{}, &emptypb.Empty{})
-		if status.Code(err) != codes.DeadlineExceeded {
-			t.Errorf("got %v", err)
-		}
-	})
-}
-
-type deadlineOnly struct {
-	context.Context
-	at time.Time
-}
-
-func (d deadlineOnly) Deadline() (time.Time, bool) { return d.at, true }

@@ -106,7 +106,7 @@ func TestGarbageFromPlugin(t *testing.T) {
 					return nil
 				},
 			}}}, nil)
-			c, err := Dial(t.Context(), serveAt(t, server), Options{CallTimeout: 10 * time.Second})
+			c, err := Dial(t.Context(), serveAt(t, server), Options{})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -196,6 +196,13 @@ func connect(t testing.TB, l net.Listener) *grpc.ClientConn {
 	return conn
 }
 
+// lasting is a context that ends after so long.
+func lasting(t testing.TB, d time.Duration) context.Context {
+	ctx, stop := context.WithTimeout(t.Context(), d)
+	t.Cleanup(stop)
+	return ctx
+}
+
 func dial(t testing.TB, conn *grpc.ClientConn, opts lane.Options) *lane.Conn {
 	t.Helper()
 	ctx, stop := context.WithTimeout(t.Context(), testWait)

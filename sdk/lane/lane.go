@@ -8,7 +8,6 @@
 //	outbox.go    the batching: who appends, who writes, and why no caller ever blocks in a write
 //	conn.go      the host's half: Dial, Close, the read loop
 //	call.go      one call of it: Conn.Invoke, Conn.Ping
-//	deadline.go  one heap of deadlines and one timer per Conn
 //	server.go    the plugin's half: Server and its read loop
 //	method.go    one call of it: the handler, its panics, its errors
 //	creds.go     the connection below: reads and writes that never wait

@@ -103,7 +103,7 @@ func TestPanic(t *testing.T) {
 
 func TestHandlerEndsGoroutine(t *testing.T) {
 	t.Parallel()
-	conn, _, _ := start(t, lane.ServerOptions{}, lane.Options{CallTimeout: testWait})
+	conn, _, _ := start(t, lane.ServerOptions{}, lane.Options{})
 	err := invoke(t.Context(), conn, "Fail", wrapperspb.String("exit"), &emptypb.Empty{})
 	wantCode(t, err, codes.Internal)
 }
@@ -152,7 +152,7 @@ func TestPingFindsHungHandler(t *testing.T) {
 	ctx, stop := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer stop()
 	wantCode(t, conn.Ping(ctx), codes.DeadlineExceeded)
-	err := invoke(t.Context(), conn, "Echo", wrapperspb.Bytes(nil), &wrapperspb.BytesValue{}, lane.Timeout(time.Millisecond))
+	err := invoke(lasting(t, time.Millisecond), conn, "Echo", wrapperspb.Bytes(nil), &wrapperspb.BytesValue{})
 	wantCode(t, err, codes.DeadlineExceeded)
 	close(svc.release)
 	wg.Wait()

@@ -8,9 +8,6 @@
 // Every server has a folder, a port of the loopback and a socket of its own, and
 // writes to its disk before it answers. Where redis-server is missing, root has
 // it installed from Debian's package; else the test fails and says so.
-//
-//	redistest.go  the server
-//	install.go    where its program comes from
 package redistest
 
 import (
@@ -23,13 +20,20 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/smart-ai-router/smartrouter/plugins/debian"
 )
 
 // limit is how long a server may take to start or to end, on a busy machine.
 const limit = 30 * time.Second
+
+var ensure = sync.OnceValue(debian.Package{
+	Name: "redis-server", Programs: []string{"redis-server"}, PID: "/run/redis/redis-server.pid",
+}.Ensure)
 
 // Server is a redis-server.
 type Server struct {
@@ -51,7 +55,9 @@ type Server struct {
 // "--requirepass", "secret".
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
-	ensure(t)
+	if err := ensure(); err != nil {
+		t.Fatal(err)
+	}
 	// Not t.TempDir, whose path is too long for a socket where the test's name is.
 	dir, err := os.MkdirTemp("", "redis")
 	if err != nil {
