@@ -2,10 +2,13 @@ package cli
 
 import (
 	"os"
+	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestCleanRangesAreTheProgramsOwnUnwrittenPages(t *testing.T) {
@@ -50,4 +53,23 @@ func fileBacked(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return n
+}
+
+func TestAPluginKeepsLittleGarbageAfterItsFirstCollection(t *testing.T) {
+	t.Setenv("GOGC", "")
+	rate, percent := runtime.MemProfileRate, debug.SetGCPercent(100)
+	defer func() {
+		runtime.MemProfileRate = rate
+		debug.SetGCPercent(percent)
+	}()
+	stayLean()
+	if got := debug.SetGCPercent(100); got != 100 {
+		t.Fatalf("collects at %d %% before there was any collection", got)
+	}
+	runtime.GC()
+	for deadline := time.Now().Add(10 * time.Second); debug.SetGCPercent(100) != spare; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatal("collects as before")
+		}
+	}
 }

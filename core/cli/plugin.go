@@ -35,6 +35,7 @@ func newPluginServe() *cobra.Command {
 			if !ok {
 				return fmt.Errorf("there is no first-party plugin %q; there are %s", args[0], strings.Join(plugins.Names(), ", "))
 			}
+			stayLean()
 			dropUnused()
 			sdk.Serve(build())
 			return nil
