@@ -91,7 +91,8 @@ type sweeper struct {
 }
 
 // router starts one with these channels, and tells how long that took. It is
-// started twice: what the first one has found out is there for the second.
+// started twice: what the first one has found out, of all channels, is there for the
+// second.
 func (s *sweeper) router(ctx context.Context, channels string) (target, time.Duration, error) {
 	s.routers++
 	folder, hcl := filepath.Join(s.folder, strconv.Itoa(s.routers)), fmt.Sprintf(providerHCL, "http://"+s.mock)+channels
@@ -106,7 +107,11 @@ func (s *sweeper) router(ctx context.Context, channels string) (target, time.Dur
 		if again {
 			return t, took, nil
 		}
-		if err := probe(t, load{clients: 1, body: 1 << 10}); err != nil {
+		err = probe(t, load{clients: 1, body: 1 << 10})
+		if err == nil {
+			err = settle(ctx, t)
+		}
+		if err != nil {
 			r.part.stop()
 			return t, took, err
 		}
@@ -161,7 +166,7 @@ const (
 	// that was just started probes its channels.
 	settled      = .05
 	settleLook   = 300 * time.Millisecond
-	settleWithin = 20 * time.Second
+	settleWithin = time.Minute
 )
 
 // settle waits for a target to have nothing to do.
