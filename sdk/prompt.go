@@ -11,7 +11,8 @@ import (
 // Prompt is what the model is given to read: a JSON object of those top-level
 // fields of the body that hold it, such as {"messages": [...]}. Everything is at
 // the place that it has in the body, so the pointers of a patch are the same.
-// Images, audio and files in base64 are cut out: their strings are empty. The
+// Images, audio and files in base64 are cut out: their strings are empty. A text
+// in base64 is decoded, and what a patch puts in its place is encoded again. The
 // prompt is nil without the grant, and for a body that has none.
 type Prompt []byte
 
