@@ -112,8 +112,7 @@ func (w *writer) delta(dst []byte, k *hub.Chunk, d *hub.Delta) []byte {
 // tool takes in a piece of a call. For one that was told whole there is none.
 func (w *writer) tool(dst []byte, c *hub.CallDelta) []byte {
 	b := &w.blocks
-	if c.Index < 0 || c.Index >= int64(len(w.calls)) {
-		c.Index = int64(len(w.calls))
+	if c.First {
 		if len(c.Signature) > 0 { // of the thought behind it, which Gemini wants back
 			dst = b.begin(dst, thinkingBlock, emptyThought, nil, "")
 			dst = b.sign(dst, c.Signature)
