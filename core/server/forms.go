@@ -13,7 +13,6 @@ import (
 	"github.com/smart-ai-router/smartrouter/core/wire"
 	"github.com/smart-ai-router/smartrouter/core/wire/formats"
 	"github.com/smart-ai-router/smartrouter/core/wire/openai"
-	"github.com/smart-ai-router/smartrouter/core/wire/rawjson"
 	"github.com/smart-ai-router/smartrouter/sdk"
 )
 
@@ -72,7 +71,7 @@ func (Forms) Edit(q *pipeline.Request, patch []byte) error {
 	if openai.IsForm(kind) {
 		body, err = openai.PatchForm(nil, kind, q.Body, patch)
 	} else {
-		body, err = rawjson.Patch(nil, q.Body, patch, sdk.MaxMessageBytes)
+		body, err = openai.Patch(nil, q.Body, patch, sdk.MaxMessageBytes)
 	}
 	if err != nil {
 		return err

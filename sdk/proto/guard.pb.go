@@ -27,7 +27,8 @@ type InspectRequest struct {
 	// What the model is given to read, with the need and the grant prompt only: a
 	// JSON object of those top-level fields of the body that hold it, such as
 	// {"messages": [...]}, at the places that they have in the body. Images, audio
-	// and files in base64 are cut out: their strings are empty. Empty without the
+	// and files in base64 are cut out: their strings are empty. A text in base64 is
+	// decoded, and what a patch puts in its place is encoded again. Empty without the
 	// grant, and for a body that has no such field.
 	PromptJson    []byte `protobuf:"bytes,2,opt,name=prompt_json,json=promptJson,proto3" json:"prompt_json,omitempty"`
 	unknownFields protoimpl.UnknownFields

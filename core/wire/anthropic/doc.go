@@ -6,7 +6,8 @@
 //   - in.go, messages.go: the whole of it.
 //   - out.go, turns.go: a request as Anthropic takes it.
 //   - answer.go: whole answers, both ways; finish.go: why they ended.
-//   - reader.go: a stream of Anthropic's; writer.go: one for a client of its.
+//   - reader.go: a stream of Anthropic's; writer.go: one for a client of its, whose
+//     blocks come in turn by blocks.go.
 //   - native.go: what the core reads of answers that are passed on untouched.
 //   - fault.go: errors for clients; head.go: headers on the way to Anthropic.
 //

@@ -20,7 +20,7 @@ var Format = &hub.Format{
 	},
 	In: &hub.In{
 		Facts: facts, Request: request, Response: appendAnswer,
-		Writer: func(*wire.Request) hub.Writer { return &writer{open: none} },
+		Writer: func(*wire.Request) hub.Writer { return &writer{} },
 		Error:  appendError, ErrorEvent: appendErrorEvent, Tokens: appendTokens,
 		SentOn: []string{"Anthropic-Beta"}, Head: head,
 		Alive: []byte("event: ping\ndata: {\"type\": \"ping\"}\n\n"),

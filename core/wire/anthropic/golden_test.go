@@ -2,7 +2,11 @@ package anthropic
 
 import (
 	"bytes"
+	"encoding/json"
+	"fmt"
 	"net/http"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/smart-ai-router/smartrouter/core/wire"
@@ -84,6 +88,66 @@ func TestAStreamThroughTheHubLosesNothing(t *testing.T) {
 	}
 	if !bytes.Equal(chunks, again) {
 		t.Errorf("got\n%s\nwant\n%s", again, chunks)
+	}
+}
+
+// Anthropic's own clients take a block for the last one, and its stop for its end.
+func TestBlocksComeOneAfterTheOther(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("testdata/told/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no streams", err)
+	}
+	for _, file := range files {
+		begun, open := 0, false
+		var split sse.Splitter
+		split.Feed(wiretest.Write(t, Format, append(read(t, file), "\n\n"...)))
+		for e := (sse.Event{}); split.Next(&e); {
+			if e.Data == nil {
+				continue
+			}
+			var said struct {
+				Type  string
+				Index int
+			}
+			if err := json.Unmarshal(e.Data, &said); err != nil {
+				t.Fatal(err)
+			}
+			ok := true
+			switch said.Type {
+			case "content_block_start":
+				ok, open = !open && said.Index == begun, true
+				begun++
+			case "content_block_delta":
+				ok = open && said.Index == begun-1
+			case "content_block_stop":
+				ok, open = open && said.Index == begun-1, false
+			case "error":
+				open = false
+			}
+			if !ok {
+				t.Errorf("%s: out of turn: %s", file, e.Data)
+			}
+		}
+		if open {
+			t.Errorf("%s: the last block has no end", file)
+		}
+	}
+}
+
+// A provider that makes a hundred calls and ends none costs no more memory than
+// one event may.
+func TestCallsThatWaitHaveALimit(t *testing.T) {
+	t.Parallel()
+	w := Format.In.Writer(&wire.Request{Stream: true})
+	piece := strings.Repeat("a", 1<<20)
+	var err error
+	for i := 0; i <= sse.EventLimit>>20 && err == nil; i++ {
+		data := fmt.Sprintf(`{"choices":[{"index":0,"delta":{"tool_calls":[{"index":%d,"id":"%d","function":{"name":"f","arguments":"{\"%s"}}]}}]}`, i, i, piece)
+		_, err = w.Event(nil, &sse.Event{Data: []byte(data)})
+	}
+	if err == nil {
+		t.Error("they have none")
 	}
 }
 
@@ -223,7 +287,7 @@ func BenchmarkRequestAndAnswer(b *testing.B) {
 // A chunk of a provider's stream to the hub's, and from there to a client's.
 func BenchmarkChunk(b *testing.B) {
 	e := sse.Event{Data: []byte(`{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":" of the kind"}}`)}
-	r, w := reader{}, writer{started: true, open: textBlock}
+	r, w := reader{}, writer{started: true, blocks: blocks{open: []block{{kind: textBlock}}}}
 	var events hub.Events
 	var dst []byte
 	b.ReportAllocs()

@@ -2,7 +2,6 @@ package anthropic
 
 import (
 	"bytes"
-	"strconv"
 
 	"github.com/smart-ai-router/smartrouter/core/wire"
 	"github.com/smart-ai-router/smartrouter/core/wire/hub"
@@ -11,22 +10,13 @@ import (
 	"github.com/smart-ai-router/smartrouter/core/wire/sse"
 )
 
-// What block is open.
-const (
-	none = iota
-	textBlock
-	thinkingBlock
-	toolBlock
-)
-
-// writer makes of the hub's events a stream for a client of Anthropic's. Its
-// blocks come one after the other: what belongs to another kind than the open
-// one closes it. Thoughts end with their signature.
+// writer makes of the hub's events a stream for a client of Anthropic's. What
+// belongs to another kind than the last block begins one. Thoughts end with their
+// signature.
 type writer struct {
 	started, ended bool
-	open           int
-	index          int64      // of the open block, or of the next
-	blocks         []int64    // the index of each call's block
+	blocks         blocks
+	calls          []int64    // the index of each call's block
 	finish         hub.Finish // said when the usage is known
 	usage          wire.Usage
 	chunk          hub.Chunk
@@ -60,6 +50,9 @@ func (w *writer) Event(dst []byte, e *sse.Event) ([]byte, error) {
 			dst = w.delta(dst, k, d)
 		}
 	}
+	if w.blocks.held > sse.EventLimit {
+		return dst, errHeld
+	}
 	return dst, nil
 }
 
@@ -83,28 +76,26 @@ func (w *writer) start(dst []byte, k *hub.Chunk) []byte {
 	return append(dst, "}}\n\n"...)
 }
 
+const emptyThought = `,"content_block":{"type":"thinking","thinking":"","signature":""}`
+
 func (w *writer) delta(dst []byte, k *hub.Chunk, d *hub.Delta) []byte {
+	b := &w.blocks
 	if len(d.Thought) > 0 {
-		dst = w.block(dst, thinkingBlock, `{"type":"thinking","thinking":"","signature":""}`)
-		dst = w.add(dst, `{"type":"thinking_delta","thinking":"`, d.Thought)
+		dst = b.need(dst, thinkingBlock, emptyThought)
+		dst = b.add(dst, b.last(), `,"delta":{"type":"thinking_delta","thinking":"`, d.Thought)
 	}
-	if len(d.Signature) > 0 && (w.open == thinkingBlock || w.open == none) {
+	if len(d.Signature) > 0 && (b.kind() == thinkingBlock || b.kind() == none) {
 		// A thought that is not shown has nothing but its signature.
-		dst = w.block(dst, thinkingBlock, `{"type":"thinking","thinking":"","signature":""}`)
-		dst = w.add(dst, `{"type":"signature_delta","signature":"`, d.Signature)
-		dst = w.close(dst)
+		dst = b.sign(dst, d.Signature)
 	}
 	if len(d.Redacted) > 0 {
-		dst = w.close(dst)
-		dst = w.begin(dst)
-		dst = append(append(append(dst, `{"type":"redacted_thinking","data":"`...), d.Redacted...), "\"}}\n\n"...)
-		w.open = thinkingBlock
-		dst = w.close(dst)
+		dst = b.begin(dst, thinkingBlock, `,"content_block":{"type":"redacted_thinking","data":"`, d.Redacted, `"}`)
+		dst = b.end(dst)
 	}
 	for _, t := range [...]hub.Text{d.Text, d.Refusal} {
 		if len(t) > 0 {
-			dst = w.block(dst, textBlock, `{"type":"text","text":""}`)
-			dst = w.add(dst, `{"type":"text_delta","text":"`, t)
+			dst = b.need(dst, textBlock, `,"content_block":{"type":"text","text":""}`)
+			dst = b.add(dst, b.last(), `,"delta":{"type":"text_delta","text":"`, t)
 		}
 	}
 	calls := k.Calls(d)
@@ -118,70 +109,20 @@ func (w *writer) delta(dst []byte, k *hub.Chunk, d *hub.Delta) []byte {
 	return dst
 }
 
-// tool takes in a piece of a call. Calls come one after the other; a piece of
-// one that is closed still goes to its block.
+// tool takes in a piece of a call. For one that was told whole there is none.
 func (w *writer) tool(dst []byte, c *hub.CallDelta) []byte {
-	known := c.Index >= 0 && c.Index < int64(len(w.blocks))
-	if !known {
-		dst = w.close(dst)
+	b := &w.blocks
+	if c.First {
 		if len(c.Signature) > 0 { // of the thought behind it, which Gemini wants back
-			dst = w.block(dst, thinkingBlock, `{"type":"thinking","thinking":"","signature":""}`)
-			dst = w.close(w.add(dst, `{"type":"signature_delta","signature":"`, c.Signature))
+			dst = b.begin(dst, thinkingBlock, emptyThought, nil, "")
+			dst = b.sign(dst, c.Signature)
 		}
-		dst = w.begin(dst)
-		dst = append(append(dst, `{"type":"tool_use","id":"`...), c.ID...)
-		dst = append(append(dst, `","name":"`...), c.Name...)
-		dst = append(dst, "\",\"input\":{},\"caller\":{\"type\":\"direct\"}}}\n\n"...)
-		w.open = toolBlock
-		w.blocks = append(w.blocks, w.index)
+		dst = b.call(dst, c)
+		w.calls = append(w.calls, b.last().index)
 	}
-	if len(c.Arguments) == 0 {
-		return dst
+	if t := b.at(w.calls[c.Index]); t != nil && len(c.Arguments) > 0 {
+		dst = b.argue(dst, t, c.Arguments)
 	}
-	n := w.index
-	if known {
-		n = w.blocks[c.Index]
-	}
-	dst = w.to(dst, n)
-	dst = append(append(dst, `{"type":"input_json_delta","partial_json":"`...), c.Arguments...)
-	return append(dst, "\"}}\n\n"...)
-}
-
-// block opens a block of a kind where none is open.
-func (w *writer) block(dst []byte, kind int, content string) []byte {
-	if w.open == kind {
-		return dst
-	}
-	dst = w.begin(w.close(dst))
-	w.open = kind
-	return append(append(dst, content...), "}\n\n"...)
-}
-
-func (w *writer) begin(dst []byte) []byte {
-	dst = append(dst, "event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":"...)
-	return append(strconv.AppendInt(dst, w.index, 10), `,"content_block":`...)
-}
-
-func (w *writer) to(dst []byte, index int64) []byte {
-	dst = append(dst, "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":"...)
-	return append(strconv.AppendInt(dst, index, 10), `,"delta":`...)
-}
-
-// add is a delta of the open block, whose last value is t.
-func (w *writer) add(dst []byte, before string, t hub.Text) []byte {
-	dst = append(append(w.to(dst, w.index), before...), t...)
-	return append(dst, "\"}}\n\n"...)
-}
-
-// close ends the open block.
-func (w *writer) close(dst []byte) []byte {
-	if w.open == none {
-		return dst
-	}
-	w.open = none
-	dst = append(dst, "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":"...)
-	dst = append(strconv.AppendInt(dst, w.index, 10), "}\n\n"...)
-	w.index++
 	return dst
 }
 
@@ -189,7 +130,7 @@ func (w *writer) close(dst []byte) []byte {
 func (w *writer) end(dst []byte) []byte {
 	w.ended = true
 	w.chunk = hub.Chunk{}
-	dst = w.close(w.start(dst, &w.chunk))
+	dst = w.blocks.finish(w.start(dst, &w.chunk))
 	dst = append(dst, "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":"...)
 	dst = append(rawjson.AppendQuote(dst, stopReason(&w.finish)), `,"stop_sequence":`...)
 	if len(w.finish.Stop) > 0 {

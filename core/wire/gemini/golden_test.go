@@ -35,6 +35,19 @@ func ask(t testing.TB, body []byte) (*hub.Request, wire.Request) {
 	return q, r
 }
 
+// Some providers name a call with each of its pieces, and go on after its end.
+func TestACallThatIsNamedAgain(t *testing.T) {
+	t.Parallel()
+	call := func(id, name, args, reason string) string {
+		return `data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"` + id + `","function":{"name":"` + name + `","arguments":"` + args + `"}}]},"finish_reason":` + reason + "}]}\n\n"
+	}
+	out := string(wiretest.Write(t, Format, []byte(call("a", "f", "{", "null")+call("a", "f", "}", `"tool_calls"`)+
+		call("a", "f", " ", "null")+call("b", "g", "{}", "null")+"data: [DONE]\n\n")))
+	if strings.Count(out, "functionCall") != 2 || !strings.Contains(out, `{"id":"a","name":"f","args":{}}`) || !strings.Contains(out, `{"id":"b","name":"g","args":{}}`) {
+		t.Error(out)
+	}
+}
+
 // input is a client's request of a golden file, without its path.
 func input(t testing.TB, file string) []byte {
 	_, body, _ := bytes.Cut(wiretest.Input(t, file), []byte("\n"))

@@ -27,6 +27,7 @@ type writer struct {
 type told struct {
 	thinking bool // the last it got was a thought
 	calls    []pending
+	given    int64 // how many calls it has
 	finish   hub.Finish
 	begun    bool
 }
@@ -188,14 +189,19 @@ func (w *writer) parts(o *build, t *told, d *hub.Delta) {
 func (w *writer) take(t *told, pieces []hub.CallDelta) error {
 	for i := range pieces {
 		c := &pieces[i]
-		if c.Index < 0 || c.Index > int64(len(t.calls)) {
-			c.Index = int64(len(t.calls))
-		}
-		if c.Index == int64(len(t.calls)) {
+		if c.First {
 			t.calls = append(t.calls, pending{})
 		}
-		p := &t.calls[c.Index]
-		p.id, p.name = append(p.id, c.ID...), append(p.name, c.Name...)
+		if c.Index < t.given {
+			continue // it was whole
+		}
+		p := &t.calls[c.Index-t.given]
+		if again := len(p.id) > 0 && bytes.Equal(p.id, c.ID); !again { // some name a call with each piece
+			p.name = append(p.name, c.Name...)
+		}
+		if len(p.id) == 0 {
+			p.id = append(p.id, c.ID...)
+		}
 		p.signature, p.args = append(p.signature, c.Signature...), append(p.args, c.Arguments...)
 		const call = 64 // bytes that one needs beside what is in it
 		if w.held += call + len(c.ID) + len(c.Name) + len(c.Signature) + len(c.Arguments); w.held > sse.EventLimit {
@@ -220,6 +226,7 @@ func (w *writer) calls(dst []byte, t *told, index int64) []byte {
 	o.Put(`],"role":"model"}`)
 	o.Int("index", index)
 	o.Put("}]")
+	t.given += int64(len(t.calls))
 	t.calls = nil
 	return w.after(&o)
 }

@@ -8,7 +8,8 @@ import (
 )
 
 // Chunk is one event of the hub's streams, read by a [Writer]. It is read over
-// and over, so its slices are made once; texts point into the event.
+// and over, so its slices are made once, and calls are numbered over all events;
+// texts point into the event.
 type Chunk struct {
 	ID, Model Text
 	Created   int64
@@ -17,8 +18,9 @@ type Chunk struct {
 	Usage   wire.Usage
 	Counted bool
 	// Failed: the event is an error.
-	Failed bool
-	calls  []CallDelta
+	Failed  bool
+	calls   []CallDelta
+	numbers numbers
 }
 
 // Delta is what a chunk adds to one choice.
@@ -38,9 +40,10 @@ type Delta struct {
 
 // CallDelta is what it adds to one tool call.
 type CallDelta struct {
-	Index     int64
-	ID, Name  Text // where it begins
-	Arguments Text // a piece of a JSON text, as the inside of a JSON string
+	Index     int64 // the number of the call in its choice, whatever the provider says
+	First     bool  // it begins here
+	ID, Name  Text  // where it begins
+	Arguments Text  // a piece of a JSON text, as the inside of a JSON string
 	Signature Text
 	// Custom: Arguments are a piece of free text.
 	Custom bool
@@ -52,7 +55,7 @@ func (k *Chunk) Calls(d *Delta) []CallDelta { return k.calls[d.first : d.first+d
 // Read reads an event's data, which is one well-formed object. What it does not
 // know it leaves out.
 func (k *Chunk) Read(data []byte) {
-	*k = Chunk{Deltas: k.Deltas[:0], calls: k.calls[:0]}
+	*k = Chunk{Deltas: k.Deltas[:0], calls: k.calls[:0], numbers: k.numbers}
 	c := rawjson.Cursor{Doc: data}
 	if !c.Object() {
 		return
@@ -122,6 +125,9 @@ func (k *Chunk) choice(c *rawjson.Cursor) {
 		}
 	}
 	d.calls = len(k.calls) - d.first
+	for i := range k.Calls(&d) {
+		k.numbers.give(d.Index, &k.calls[d.first+i])
+	}
 	k.Deltas = append(k.Deltas, d)
 }
 

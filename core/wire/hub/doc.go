@@ -13,7 +13,7 @@
 //   - fetch.go: parts at a URL whose bytes a target needs.
 //   - response.go: [Response], a whole answer.
 //   - signature.go: whose the signature of a thought is.
-//   - chunk.go: [Chunk], one event of the hub's streams.
+//   - chunk.go: [Chunk], one event of the hub's streams; number.go: which call is which.
 //   - events.go: [Events], where readers write such events.
 //
 // Values are raw JSON where nobody has to look into them, and point into the

@@ -6,6 +6,7 @@
 //   - request.go: [ReadRequest] finds in a JSON body what routing needs, and
 //     [Outgoing] says what to change before the body is sent on.
 //   - inspect.go: [Prompt] is what a guard is shown of a body, [FormPrompt] of a form.
+//   - media.go: what is cut out of it, and [Patch], which edits a body by it.
 //   - form.go: the same for multipart/form-data: [ReadForm], [SpliceForm].
 //   - multipart.go: the strict reader of such bodies.
 //   - stream.go: [Classify] says what a streamed event means.

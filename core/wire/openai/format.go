@@ -82,7 +82,7 @@ func (r *reader) Event(out *hub.Events, e *sse.Event) error {
 			out.Text(d.Index, d.Text)
 		}
 		for _, c := range k.Calls(d) {
-			if len(c.Name) == 0 {
+			if !c.First || len(c.Name) == 0 {
 				out.Arguments(d.Index, c.Index, c.Arguments)
 				continue
 			}

@@ -1,6 +1,7 @@
 package openai_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -65,5 +66,32 @@ func TestImagesOfToolsComeBehindTheirResults(t *testing.T) {
 		`{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,aGk="}}]},{"role":"user","content":"And?"}`
 	if err != nil || !strings.Contains(string(out), want) {
 		t.Errorf("%v: %s", err, out)
+	}
+}
+
+// A function that stands for a custom tool, at a provider that names a call with
+// each of its pieces and says 0 of all.
+func TestCustomToolsOfAProviderThatCountsWrong(t *testing.T) {
+	t.Parallel()
+	r := openai.Format.Out.Reader(nil)
+	out := hub.Events{Customs: []string{"patch"}}
+	for _, call := range []string{
+		`{"index":0,"id":"a","function":{"name":"patch","arguments":"{\"input\":\"x"}}`, `{"index":0,"id":"a","function":{"name":"patch","arguments":"y\"}"}}`,
+		`{"index":0,"id":"b","function":{"name":"patch","arguments":"{\"input\":\"z\"}"}}`,
+	} {
+		if err := r.Event(&out, &sse.Event{Data: []byte(`{"choices":[{"index":0,"delta":{"tool_calls":[` + call + `]}}]}`)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []string
+	var k hub.Chunk
+	for e := (sse.Event{}); out.Next(&e); {
+		k.Read(e.Data)
+		for _, c := range k.Calls(&k.Deltas[0]) {
+			got = append(got, fmt.Sprint(c.Index, string(c.ID), string(c.Arguments)))
+		}
+	}
+	if s := strings.Join(got, ", "); s != "0a, 0x, 0y, 1b, 1z" {
+		t.Error(s)
 	}
 }

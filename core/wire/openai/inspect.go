@@ -25,34 +25,16 @@ var promptFields = [...]string{
 }
 
 // Prompt is what a model is given to read by a JSON body, which is well formed:
-// an object of those top-level fields that hold it, as they are in the body. What
-// is in base64 there (images, audio, files) is cut out: its strings are empty. It
-// is nil for a body without any.
+// an object of those top-level fields that hold it, as they are in the body.
+// Images, audio and files in base64 are cut out where a format has them: their
+// strings are empty. A text in base64 stands there decoded. It is nil for a body
+// without any.
 //
 // A key that is there twice in one object is an error, a *[wire.Error] with
 // status 400: who inspects the prompt could see another text than the model.
 func Prompt(body []byte) ([]byte, error) {
 	w := inspector{c: rawjson.Cursor{Doc: body}}
-	c := &w.c
-	if !c.Object() {
-		return nil, nil
-	}
-	for c.Key() {
-		if !isPrompt(c.Name) {
-			c.Skip()
-			continue
-		}
-		if len(w.out) == 0 {
-			w.out = append(w.out, '{')
-		} else {
-			w.out = append(w.out, ',')
-		}
-		w.out = append(rawjson.AppendQuote(w.out, string(c.Name)), ':')
-		c.Peek()
-		w.from = c.At
-		w.value("", "")
-		w.out = append(w.out, body[w.from:c.At]...)
-	}
+	w.prompt()
 	if w.twice != "" {
 		return nil, invalid("", "invalid_json", fmt.Sprintf("the prompt has the key %.100q twice in one object", w.twice))
 	}
@@ -76,65 +58,84 @@ func isPrompt(name []byte) bool {
 	return false
 }
 
-// inspector copies values without what is in base64.
+// inspector copies values without the media in them.
 type inspector struct {
 	c     rawjson.Cursor
 	out   []byte
 	from  int    // what of the body is not in out yet
 	twice string // a key that is twice in one object
+	texts []hidden
 }
 
-// value goes over the next value, which stands under key, in an object that
-// stands under parent.
-func (w *inspector) value(parent, key string) {
+// hidden is a text that a body has in base64.
+type hidden struct {
+	at   rawjson.Range
+	head string // of its data URL
+}
+
+func (w *inspector) prompt() {
+	c := &w.c
+	if !c.Object() {
+		return
+	}
+	for c.Key() {
+		if !isPrompt(c.Name) {
+			c.Skip()
+			continue
+		}
+		if len(w.out) == 0 {
+			w.out = append(w.out, '{')
+		} else {
+			w.out = append(w.out, ',')
+		}
+		w.out = append(rawjson.AppendQuote(w.out, string(c.Name)), ':')
+		at := inBody.under(string(c.Name))
+		c.Peek()
+		w.from = c.At
+		w.value(at, unsaid)
+		w.out = append(w.out, c.Doc[w.from:c.At]...)
+	}
+}
+
+// value goes over the next value, at a place where media may be of a kind.
+func (w *inspector) value(p place, k kind) {
 	c := &w.c
 	switch {
 	case c.Object():
+		k = unsaid
+		switch p {
+		case inSound:
+			k = noText
+		case inHolder:
+			k = kindIn(*c)
+		}
 		var names keySet
 		for c.Key() {
 			name := string(c.Name)
 			if !names.add(name) && w.twice == "" {
 				w.twice = name
 			}
-			w.value(key, name)
+			w.value(p.under(name), k)
 		}
 	case c.Array():
 		for c.More() {
-			w.value(parent, key)
+			w.value(p, k)
 		}
 	default:
 		at := c.Skip()
-		if isBase64(parent, key, at.Of(c.Doc)) {
-			w.out = append(append(w.out, c.Doc[w.from:at.Start]...), `""`...)
-			w.from = at.End
+		if p != inLink && p != inBlob || c.Doc[at.Start] != '"' {
+			return
+		}
+		shown, text, is := media(p, k, rawjson.Inside(at.Of(c.Doc)))
+		if !is {
+			return
+		}
+		w.out = append(append(w.out, c.Doc[w.from:at.Start]...), shown...)
+		w.from = at.End
+		if text != nil {
+			w.texts = append(w.texts, hidden{at, text.head})
 		}
 	}
-}
-
-func isBase64(parent, key string, raw []byte) bool {
-	switch key {
-	case "url", "image_url":
-		return bytes.HasPrefix(raw, []byte(`"data:`))
-	case "data":
-		switch parent {
-		case "input_audio":
-			return raw[0] == '"'
-		case "source", "inlineData", "inline_data": // which may hold a text too
-			return raw[0] == '"' && len(raw) > longestWord && !bytes.ContainsFunc(raw[1:len(raw)-1], notBase64)
-		}
-		return false
-	case "file_data":
-		return len(raw) > 0 && raw[0] == '"'
-	}
-	return false
-}
-
-// longestWord is the length in bytes from which on a text without any blank is
-// taken for base64.
-const longestWord = 512
-
-func notBase64(r rune) bool {
-	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '+' && r != '/' && r != '=' && r != '\\'
 }
 
 // keySet finds a key that comes again. Most objects have a few keys.

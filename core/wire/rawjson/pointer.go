@@ -36,6 +36,17 @@ func parsePointer(s string) (pointer, error) {
 	return p, nil
 }
 
+// At is where a JSON pointer leads in well-formed JSON. It is false where nothing
+// is.
+func At(doc []byte, path string) (Range, bool) {
+	p, err := parsePointer(path)
+	if err != nil {
+		return Range{}, false
+	}
+	found, err := locate(doc, p)
+	return found.value, err == nil && found.value.Present()
+}
+
 // inside reports whether p is below q.
 func (p pointer) inside(q pointer) bool {
 	if len(p) <= len(q) {

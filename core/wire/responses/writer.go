@@ -121,8 +121,7 @@ func (w *writer) delta(dst []byte, k *hub.Chunk, d *hub.Delta) []byte {
 	calls := k.Calls(d)
 	for i := range calls {
 		c := &calls[i]
-		if c.Index < 0 || c.Index >= int64(len(w.calls)) {
-			c.Index = int64(len(w.calls))
+		if c.First {
 			dst = w.begin(dst, callItem, "fc_", c)
 			w.calls = append(w.calls, len(w.items)-1)
 		}
