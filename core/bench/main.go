@@ -22,7 +22,7 @@
 // bodies, and with -draw it draws that into docs/performance.md.
 //
 // Map: parts.go starts processes, roles.go is what they do, secure.go an upstream
-// by TLS and HTTP/2, router.go is the router under test, load.go and client.go put load on a target, proc.go reads
+// by TLS, router.go is the router under test, load.go and client.go put load on a target, proc.go reads
 // what that cost, report.go prints it; faults.go is the other bench, steady.go its
 // load; curves.go measures what grows, plot.go draws it and page.go writes it down.
 package main
@@ -120,7 +120,7 @@ func loads(clients string) ([]load, error) {
 		load{Name: "256 KB, c8", clients: 8, body: 256 * kilobyte},
 		load{Name: fmt.Sprintf("streams of %d chunks, c16", chunks), clients: 16, body: kilobyte, Stream: true},
 		load{Name: "1 KB, all equal, c16", clients: 16, body: kilobyte, same: true, of: []string{us, cached}},
-		load{Name: "1 KB, by TLS and HTTP/2, c16", clients: 16, body: kilobyte, of: []string{secureFloor, secureUs}},
+		load{Name: "1 KB, by TLS, c16", clients: 16, body: kilobyte, of: []string{secureFloor, secureUs, secureOld}},
 		load{Name: "1 KB, c8", clients: 8, body: kilobyte, of: []string{us, leaseless}},
 		load{Name: "1 KB, c16", clients: 16, body: kilobyte, of: []string{us, leaseless}},
 	), nil

@@ -51,6 +51,12 @@ const wideChannel = `channel "mock" {
 }
 `
 
+// oldHCL is what a channel does not say.
+const oldHCL = `pool {
+  http2 = false
+}
+`
+
 // A pipeline of its own names every step; what a step does not say is default.
 const (
 	cachedHCL = `pipeline "cached" {

@@ -8,13 +8,17 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strings"
 )
 
 // trustVariable names the file that programs take for the authorities of the
 // system.
 const trustVariable = "SSL_CERT_FILE"
 
-// serveSecurely is the mock provider by TLS and HTTP/2, as net/http has them.
+// oldOrigin begins the paths that are asked for by HTTP/1.1; all others are by HTTP/2.
+const oldOrigin = "/http1"
+
+// serveSecurely is the mock provider by TLS, as net/http has it.
 // What to trust is written to a file.
 func serveSecurely(file string) error {
 	s := httptest.NewUnstartedServer(http.HandlerFunc(answerSecurely))
@@ -30,15 +34,16 @@ func serveSecurely(file string) error {
 }
 
 func answerSecurely(w http.ResponseWriter, r *http.Request) {
-	if r.ProtoMajor != 2 {
-		http.Error(w, "this is no HTTP/2", http.StatusHTTPVersionNotSupported)
+	path, old := strings.CutPrefix(r.URL.Path, oldOrigin)
+	if old == (r.ProtoMajor == 2) {
+		http.Error(w, "this is "+r.Proto, http.StatusHTTPVersionNotSupported)
 		return
 	}
 	if _, err := io.Copy(io.Discard, r.Body); err != nil {
 		return
 	}
 	answer := chatAnswer
-	switch r.URL.Path {
+	switch path {
 	case "/v1/models":
 		answer = modelsAnswer
 	case "/v1/chat/completions":
