@@ -269,7 +269,7 @@ func (i *Instance) ping(ctx context.Context, l *life, silent chan<- string) {
 		if l.child.program == nil {
 			within = atABreakpoint
 		}
-		if since.IsZero() && !sleep(ctx, p.PingInterval) {
+		if since.IsZero() && !sleep(ctx, untilNext(time.Since(began), p.PingInterval)) {
 			return
 		}
 		sent := time.Now()
@@ -296,6 +296,16 @@ func (i *Instance) ping(ctx context.Context, l *life, silent chan<- string) {
 			i.log.Warn("plugin waits for a CPU and gets no time to answer", "for", within)
 		}
 	}
+}
+
+// began is when this router did.
+var began = time.Now()
+
+// untilNext is how long it is until the next ping of a router that runs for so long.
+// All plugins get theirs at the same time, so that a router that idles wakes up once
+// for all of them.
+func untilNext(running, interval time.Duration) time.Duration {
+	return interval - running%max(1, interval)
 }
 
 // pinged reports why a ping was not answered, and whether it took too long.
