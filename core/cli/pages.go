@@ -45,7 +45,7 @@ func stayLean() {
 // a millisecond.
 const (
 	settled   = 5 * time.Second
-	dropEvery = time.Minute
+	dropEvery = 15 * time.Second
 )
 
 // dropUnused gives the kernel back what is not in use of the program's file: half
