@@ -23,7 +23,7 @@ func call[T any](ctx context.Context, i *Instance, method string, ask func(conte
 	now := i.present.Load()
 	if now.life == nil {
 		err = now.down
-	} else if answer, err = asked(ctx, now.life, ask); status.Code(err) == codes.Unavailable && now.life.gone() {
+	} else if answer, err = asked(ctx, now.life, ask); cutOff(ctx, err) && now.life.gone() {
 		err = Down{Plugin: i.address, State: Restarting, Reason: "its process ended during the call"}
 	}
 	i.calls.Add(1)
@@ -35,6 +35,13 @@ func call[T any](ctx context.Context, i *Instance, method string, ask func(conte
 	}
 	i.catalog.options.Observer.Called(i.upstream.plugin.Load(), method, took, err)
 	return answer, err
+}
+
+// cutOff reports whether a call may have failed by the end of its connection. One that
+// comes when that is closed already is canceled, though nobody did.
+func cutOff(ctx context.Context, err error) bool {
+	code := status.Code(err)
+	return code == codes.Unavailable || code == codes.Canceled && ctx.Err() == nil
 }
 
 // asked lets the process end after the call only, where it is not to be killed.

@@ -12,8 +12,12 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"github.com/smart-ai-router/smartrouter/core/config"
 	"github.com/smart-ai-router/smartrouter/sdk"
+	"github.com/smart-ai-router/smartrouter/sdk/lane"
 )
 
 func TestKilledUnderLoad(t *testing.T) {
@@ -75,6 +79,26 @@ func TestDownFailsAtOnce(t *testing.T) {
 	}
 	if fastest > 100*time.Millisecond {
 		t.Errorf("it took %v", fastest)
+	}
+}
+
+// A call that comes when the connection of a process that ended is closed already can
+// be made again, as any that its end cut off.
+func TestCallByAClosedConnectionCanBeMadeAgain(t *testing.T) {
+	t.Parallel()
+	c := newCatalog(t, func(o *Options) {
+		o.Restart = Restart{Crashes: 1, Window: time.Minute, Quarantine: time.Hour}
+	})
+	i := loadEcho(t, c)
+	l := i.present.Load().life
+	signalTo(t, i.Status().PID, syscall.SIGKILL)
+	eventually(t, "it is quarantined", func() bool { return i.Status().State == Quarantined })
+	_ = l.plugin.Close()
+	i.present.Store(&presence{life: l}) // as it was when the call looked
+	_, _, err := i.Cache().Get(context.Background(), "pid", strings.Repeat("x", lane.MaxBodyBytes))
+	var down Down
+	if !errors.As(err, &down) || status.Code(err) != codes.Unavailable {
+		t.Errorf("error is %v", err)
 	}
 }
 
