@@ -16,10 +16,10 @@ import (
 	"testing"
 
 	"github.com/smart-ai-router/smartrouter/core/e2e/wall"
-	"github.com/smart-ai-router/smartrouter/plugins/debian"
+	"github.com/smart-ai-router/smartrouter/plugins/debiantest"
 )
 
-var ensurePrometheus = sync.OnceValue(debian.Package{
+var ensurePrometheus = sync.OnceValue(debiantest.Package{
 	Name: "prometheus", Programs: []string{"prometheus", "promtool"}, PID: "/run/prometheus/prometheus.pid",
 }.Ensure)
 

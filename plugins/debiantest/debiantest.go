@@ -1,7 +1,7 @@
-// Package debian has the servers that tests start: where a program is missing,
+// Package debiantest has the servers that tests start: where a program is missing,
 // root has Debian's package of it installed, and its service does not run
 // afterwards.
-package debian
+package debiantest
 
 import (
 	"fmt"

@@ -25,13 +25,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/smart-ai-router/smartrouter/plugins/debian"
+	"github.com/smart-ai-router/smartrouter/plugins/debiantest"
 )
 
 // limit is how long a server may take to start or to end, on a busy machine.
 const limit = 30 * time.Second
 
-var ensure = sync.OnceValue(debian.Package{
+var ensure = sync.OnceValue(debiantest.Package{
 	Name: "redis-server", Programs: []string{"redis-server"}, PID: "/run/redis/redis-server.pid",
 }.Ensure)
 
