@@ -22,9 +22,10 @@
 // bodies, and with -draw it draws that into docs/performance.md.
 //
 // Map: parts.go starts processes, roles.go is what they do, secure.go an upstream
-// by TLS, router.go is the router under test, load.go and client.go put load on a target, proc.go reads
-// what that cost, report.go prints it; faults.go is the other bench, steady.go its
-// load; curves.go measures what grows, plot.go draws it and page.go writes it down.
+// by TLS, router.go is the router under test, load.go and client.go put load on a
+// target, proc.go reads what that cost, report.go prints it; faults.go is the other
+// bench, steady.go its load; curves.go measures what grows, plot.go draws it and
+// page.go writes it down.
 package main
 
 import (
@@ -64,7 +65,7 @@ func main() {
 	}
 	flag.StringVar(&options.smartrouter, "smartrouter", options.smartrouter, "the router's `binary`; \"\" measures the floor alone")
 	flag.IntVar(&options.rounds, "rounds", options.rounds, "rounds to take medians of")
-	flag.DurationVar(&options.duration, "duration", options.duration, "measured time of each run; there are 23 to a round")
+	flag.DurationVar(&options.duration, "duration", options.duration, "measured time of each run; there are 24 to a round")
 	flag.StringVar(&options.clients, "c", options.clients, "numbers of clients that send 1 KB bodies")
 	flag.StringVar(&options.json, "json", "", "also write every figure of every run to this `file`")
 	flag.BoolVar(&options.faults, "faults", false, "instead kill and stop each kind of plugin under load, and kill the router")
@@ -120,7 +121,7 @@ func loads(clients string) ([]load, error) {
 		load{Name: "256 KB, c8", clients: 8, body: 256 * kilobyte},
 		load{Name: fmt.Sprintf("streams of %d chunks, c16", chunks), clients: 16, body: kilobyte, Stream: true},
 		load{Name: "1 KB, all equal, c16", clients: 16, body: kilobyte, same: true, of: []string{us, cached}},
-		load{Name: "1 KB, by TLS, c16", clients: 16, body: kilobyte, of: []string{secureFloor, secureUs, secureOld}},
+		load{Name: "1 KB, by TLS, c16", clients: 16, body: kilobyte, of: []string{secureFloor, secureUs, secureHTTP1}},
 		load{Name: "1 KB, c8", clients: 8, body: kilobyte, of: []string{us, leaseless}},
 		load{Name: "1 KB, c16", clients: 16, body: kilobyte, of: []string{us, leaseless}},
 	), nil

@@ -35,7 +35,7 @@ const (
 	// Their mock speaks TLS.
 	secureFloor = "floor, upstream by TLS and HTTP/2"
 	secureUs    = "smartrouter, upstream by TLS and HTTP/2"
-	secureOld   = "smartrouter, upstream by TLS and HTTP/1.1"
+	secureHTTP1 = "smartrouter, upstream by TLS and HTTP/1.1"
 )
 
 const (
@@ -105,7 +105,7 @@ func start(ctx context.Context) (targets []target, stop func(), err error) {
 	plain, https := "http://"+mock.said[0], "https://"+secure.said[0]
 	for i, v := range []struct{ name, origin, more string }{
 		{us, plain, ""}, {cached, plain, cachedHCL}, {leaseless, plain, fmt.Sprintf(leaselessHCL, selector, selectorRole)},
-		{secureUs, https, ""}, {secureOld, https + oldOrigin, oldHCL},
+		{secureUs, https, ""}, {secureHTTP1, https + http1Origin, http1HCL},
 	} {
 		hcl := fmt.Sprintf(routerHCL, v.origin) + v.more
 		r, err := startRouter(ctx, options.smartrouter, filepath.Join(folder, strconv.Itoa(i)), hcl)

@@ -51,8 +51,8 @@ const wideChannel = `channel "mock" {
 }
 `
 
-// oldHCL is what a channel does not say.
-const oldHCL = `pool {
+// http1HCL is for upstreams that could speak HTTP/2, too.
+const http1HCL = `pool {
   http2 = false
 }
 `

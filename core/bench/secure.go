@@ -15,8 +15,8 @@ import (
 // system.
 const trustVariable = "SSL_CERT_FILE"
 
-// oldOrigin begins the paths that are asked for by HTTP/1.1; all others are by HTTP/2.
-const oldOrigin = "/http1"
+// http1Origin begins the paths that are asked for by HTTP/1.1; all others are by HTTP/2.
+const http1Origin = "/http1"
 
 // serveSecurely is the mock provider by TLS, as net/http has it.
 // What to trust is written to a file.
@@ -34,8 +34,8 @@ func serveSecurely(file string) error {
 }
 
 func answerSecurely(w http.ResponseWriter, r *http.Request) {
-	path, old := strings.CutPrefix(r.URL.Path, oldOrigin)
-	if old == (r.ProtoMajor == 2) {
+	path, http1 := strings.CutPrefix(r.URL.Path, http1Origin)
+	if http1 != (r.ProtoMajor == 1) {
 		http.Error(w, "this is "+r.Proto, http.StatusHTTPVersionNotSupported)
 		return
 	}
