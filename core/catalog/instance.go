@@ -269,7 +269,7 @@ func (i *Instance) ping(ctx context.Context, l *life, silent chan<- string) {
 		if l.child.program == nil {
 			within = atABreakpoint
 		}
-		if since.IsZero() && !sleep(ctx, untilNext(time.Since(began), p.PingInterval)) {
+		if since.IsZero() && !sleep(ctx, untilNext(time.Since(pingsBegan), p.PingInterval)) {
 			return
 		}
 		sent := time.Now()
@@ -298,10 +298,10 @@ func (i *Instance) ping(ctx context.Context, l *life, silent chan<- string) {
 	}
 }
 
-// began is when this router did.
-var began = time.Now()
+// pingsBegan is what pings are timed from.
+var pingsBegan = time.Now()
 
-// untilNext is how long it is until the next ping of a router that runs for so long.
+// untilNext is how long it is until the next ping, so long after pingsBegan.
 // All plugins get theirs at the same time, so that a router that idles wakes up once
 // for all of them.
 func untilNext(running, interval time.Duration) time.Duration {

@@ -26,9 +26,9 @@ func collectEarly() {
 	}
 }
 
-// spare is a plugin's garbage: it makes 1 KB a second, and what the first collection
-// finds it begins with. So that one comes by Go's own measure, at 4 MiB, as late as it
-// can, and after it a plugin never needs as much again.
+// spare is how much garbage a plugin may have, in percent of what it uses, once some
+// was collected. Its first collection comes as late as Go lets it, at 4 MiB: it costs
+// more than a megabyte for good, and a plugin makes a kilobyte of garbage a second.
 const spare = 25
 
 // stayLean is for a plugin. Nobody profiles its memory.
