@@ -43,7 +43,8 @@ func readOrder(w http.ResponseWriter, r *http.Request, order any, example string
 // promise, not a fact: the rest comes as the body does.
 func reserve(length int64) int64 { return max(512, min(length, mostReserved)+1) }
 
-// readBodyInto appends the body to an empty buffer.
+// readBodyInto appends the body to an empty buffer, which is the caller's no more: one
+// that is too small is given back, and another answered.
 func readBodyInto(buf []byte, w http.ResponseWriter, r *http.Request, limit int64) ([]byte, *wire.Error) {
 	if r.ContentLength > limit {
 		return buf, tooLarge(limit)
